@@ -1,0 +1,1 @@
+"""The laws of the architecture, one file a law."""

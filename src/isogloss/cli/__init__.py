@@ -1,0 +1,1 @@
+"""The command line: one thin function per verb, each calling the public function of the same name."""

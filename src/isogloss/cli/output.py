@@ -1,0 +1,110 @@
+"""What every verb shares: where results go, how errors are shown, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+from isogloss.errors import IsoglossError, UsageError
+
+
+class Exit(IntEnum):
+    """Exit codes of all verbs."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    GATE_MISSED = 3
+    INTERRUPTED = 130
+
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output.")
+]
+DryRunFlag = Annotated[
+    bool, typer.Option("--dry-run", help="Check all and say what would be done; write nothing.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."
+    ),
+]
+
+
+class Reporter:
+    """Writes results for people or, with `as_json`, for programs.
+
+    People read text and tables on standard output; programs read one JSON object there. Progress and notes go to
+    standard error in both cases.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.console = Console(quiet=as_json, highlight=False, soft_wrap=True)
+        self.notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def show(self, *parts: RenderableType) -> None:
+        """Shows text or a table to people."""
+        self.console.print(*parts)
+
+    def note(self, text: str) -> None:
+        """Says something beside the result, on standard error."""
+        self.notes.print(text, markup=False)
+
+    def result(self, value: Any) -> None:
+        """Prints the result for programs."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+@contextmanager
+def reported_errors(as_json: bool = False) -> Iterator[None]:
+    """Turns our errors into a message and an exit code; everything else is a bug and keeps its traceback."""
+    try:
+        yield
+    except IsoglossError as error:
+        _print_error(error, as_json)
+        raise typer.Exit(Exit.USAGE if isinstance(error, UsageError) else Exit.FAILURE) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped. What was finished is kept; the same command goes on from there.\n")
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(Exit.FAILURE) from None
+
+
+def _print_error(error: IsoglossError, as_json: bool) -> None:
+    if as_json:
+        faults = [{"where": fault.where, "message": fault.message, "allowed": fault.allowed} for fault in error.faults]
+        body = {"type": type(error).__name__, "message": error.message, "faults": faults, "next_step": error.next_step}
+        sys.stdout.write(json.dumps({"error": body}, ensure_ascii=False, indent=2) + "\n")
+    sys.stderr.write(f"{error}\n")
+
+
+def example(*lines: str) -> str:
+    """The epilogue of a verb's help: examples that can be typed as they are."""
+    return "Example:\n\n" + "\n\n".join(f"  {line}" for line in lines)
+
+
+def split_assignment(text: str) -> tuple[str, str]:
+    """Splits `a.b=c` into its key and value.
+
+    Raises:
+        UsageError: There is no `=` or no key.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {text}: no KEY=VALUE", next_step="Write for example: --set train.learning_rate=1e-5")
+    return key.strip(), value.strip()
+
+
+Verb = Callable[..., None]

@@ -1,0 +1,133 @@
+"""Measures by their ir_measures names, with trec_eval's order of ties whoever computes them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from isogloss.errors import Fault, UsageError, did_you_mean, raise_faults
+from isogloss.indexing.ranking import ranked_passages
+from isogloss.records import Qrels, Run
+
+DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10")
+_WITH_CUTOFF = re.compile(r"^(?P<name>[a-z]+(?:_[a-z]+)*?)(?:_cut|_at)?[@_](?P<cutoff>\d+)$")
+_ALIASES = {
+    "accuracy": "Success",
+    "hit": "Success",
+    "hits": "Success",
+    "hit_rate": "Success",
+    "judged": "Judged",
+    "map": "AP",
+    "ap": "AP",
+    "mrr": "RR",
+    "ndcg": "nDCG",
+    "p": "P",
+    "precision": "P",
+    "r": "R",
+    "recall": "R",
+    "recip_rank": "RR",
+    "rr": "RR",
+    "success": "Success",
+}
+_KNOWN = ("nDCG@10", "R@100", "RR@10", "AP", "P@10", "Success@5", "Judged@10")
+
+
+@dataclass(frozen=True)
+class PerQuery:
+    """Values of one run by measure and query.
+
+    Attributes:
+        values: Measure name to query id to value, for every query that has a relevant passage.
+        unanswered: Queries without results in the run; they count 0.
+        without_relevant: Judged queries without a relevant passage; they have no value.
+        unjudged: Queries of the run that are not judged; they have no value.
+    """
+
+    values: Mapping[str, Mapping[str, float]]
+    unanswered: tuple[str, ...]
+    without_relevant: tuple[str, ...]
+    unjudged: tuple[str, ...]
+
+
+def measure_name(name: str) -> str:
+    """The ir_measures spelling of a measure given in any common one.
+
+    >>> measure_name("ndcg_cut_10"), measure_name("mrr@10"), measure_name("recall_at_100")
+    ('nDCG@10', 'RR@10', 'R@100')
+    """
+    plain = name.strip().lower()
+    if plain in _ALIASES:
+        return _ALIASES[plain]
+    match = _WITH_CUTOFF.match(plain)
+    if match and match["name"] in _ALIASES:
+        return f"{_ALIASES[match['name']]}@{match['cutoff']}"
+    return name.strip()
+
+
+def parse_measures(names: str | Iterable[str]) -> dict[str, Any]:
+    """Measures by their public names, in the order given.
+
+    Args:
+        names: Names or aliases, as a list or joined by commas.
+
+    Raises:
+        UsageError: Names that are no measure, or measures that cannot be computed here; all of them at once.
+    """
+    import ir_measures
+
+    listed = names.split(",") if isinstance(names, str) else list(names)
+    found: dict[str, Any] = {}
+    faults = [] if listed else [Fault("measures", "none given", f"for example {', '.join(DEFAULT_MEASURES)}")]
+    for name in listed:
+        try:
+            measure = ir_measures.parse_measure(measure_name(name))
+            measure.validate_params()
+        except (NameError, ValueError, TypeError, KeyError):
+            faults.append(Fault("measures", f"'{name}' is no measure{did_you_mean(measure_name(name), _KNOWN)}"))
+            continue
+        if not ir_measures.DefaultPipeline.supports(measure):
+            faults.append(Fault("measures", f"'{name}' cannot be computed", "a measure that pytrec_eval has"))
+        found[str(measure)] = measure
+    raise_faults(UsageError, "Measures", faults, f"Known are, with any cut-off: {', '.join(_KNOWN)}.")
+    return found
+
+
+def score_run(qrels: Qrels, run: Run, measures: str | Iterable[str] = DEFAULT_MEASURES) -> PerQuery:
+    """Values of a run for every query that has a relevant passage.
+
+    A query without results counts 0 and is stated. Each query's results are put in trec_eval's order first and get their
+    ranks as scores, because the programs behind ir_measures break ties in different ways.
+    """
+    import ir_measures
+
+    parsed = parse_measures(measures)
+    answerable = {query_id: grades for query_id, grades in qrels.items() if any(grade > 0 for grade in grades.values())}
+    strict = {}
+    for query_id in answerable:
+        ranked = ranked_passages(run.get(query_id, {}))
+        strict[query_id] = {passage_id: float(len(ranked) - place) for place, passage_id in enumerate(ranked)}
+    values = {name: dict.fromkeys(sorted(answerable), 0.0) for name in parsed}
+    evaluator = ir_measures.evaluator(list(parsed.values()), {key: dict(grades) for key, grades in answerable.items()})
+    for metric in evaluator.iter_calc({query_id: scores for query_id, scores in strict.items() if scores}):
+        values[str(metric.measure)][metric.query_id] = float(metric.value)
+    return PerQuery(
+        values=values,
+        unanswered=tuple(sorted(query_id for query_id in answerable if not strict[query_id])),
+        without_relevant=tuple(sorted(set(qrels) - set(answerable))),
+        unjudged=tuple(sorted(set(run) - set(qrels))),
+    )
+
+
+def mean(values: Iterable[float]) -> float:
+    """Arithmetic mean whose bits do not depend on the order of the values."""
+    listed = list(values)
+    return math.fsum(listed) / len(listed)
+
+
+def depth_of(measures: Iterable[Any], least: int = 100) -> int:
+    """How many results per query the measures look at; a measure without a cut-off looks at 1000."""
+    cutoffs = [measure.params.get("cutoff") for measure in measures]
+    return max([least, *(cutoff if isinstance(cutoff, int) else 1000 for cutoff in cutoffs)])

@@ -1,0 +1,195 @@
+"""Writing: everything is built beside its place and renamed when complete, so that nothing is lost or half-written."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from isogloss.errors import DataError, Fault, FileError
+from isogloss.files.system import file_errors
+
+_PARTIAL = ".partial-"
+
+
+def _beside(place: Path, kind: str = _PARTIAL) -> Path:
+    """A free name in the same folder; the ending stays, since NumPy and others add or choose by it."""
+    return place.with_name(f"{kind}{secrets.token_hex(4)}-{place.name}")
+
+
+def _settle(path: Path) -> None:
+    """Waits until the content is on the disk: a rename must not overtake it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[Path]:
+    """Gives a path to write to, in the same folder and with the same ending, and renames it to `path` at the end.
+
+    An exception inside the block removes what was written and leaves `path` as it was. Missing folders are made.
+
+    Args:
+        path: The file to make. A symbolic link is followed.
+        overwrite: Whether an existing file is replaced.
+
+    Raises:
+        FileError: If the system refuses, or the file exists and `overwrite` is false, or nothing was written.
+    """
+    place = Path(os.path.realpath(path))
+    if place.is_dir():
+        raise FileError(f"cannot write {path}: it is a folder", next_step="Give the path of a file.")
+    if place.exists() and not overwrite:
+        raise FileError(f"cannot write {path}: it exists already", next_step="Choose another name, or remove it first.")
+    partial = _beside(place)
+    with file_errors(path, "write"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            _settle(partial)
+            partial.replace(place)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Gives an empty folder beside `path` to fill, and renames it to `path` at the end.
+
+    An exception inside the block removes what was written and leaves `path` as it was. An empty folder at `path` counts
+    as nothing.
+
+    Args:
+        path: The folder to make.
+        overwrite: Whether an existing folder is replaced, as a whole.
+
+    Raises:
+        FileError: If the system refuses, or `path` holds something and `overwrite` is false.
+    """
+    place = Path(os.path.realpath(path))
+    _refuse_occupied(place, path, overwrite=overwrite)
+    partial = _beside(place)
+    with file_errors(path, "write"):
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            for file in partial.rglob("*"):
+                if file.is_file():
+                    _settle(file)
+            _refuse_occupied(place, path, overwrite=overwrite)
+            _swap(partial, place)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _refuse_occupied(place: Path, named: str | os.PathLike[str], *, overwrite: bool) -> None:
+    with file_errors(named, "write"):
+        if place.exists() and not place.is_dir():
+            raise FileError(f"cannot write {named}: it is a file", next_step="Choose another name for the folder.")
+        if not overwrite and place.is_dir() and any(place.iterdir()):
+            raise FileError(
+                f"cannot write {named}: the folder exists and is not empty",
+                next_step="Choose another folder, or allow it to be replaced (overwrite).",
+            )
+
+
+def _swap(partial: Path, place: Path) -> None:
+    """Renames the finished folder into place; what was there is put back if that fails."""
+    if not place.exists():
+        partial.rename(place)
+        return
+    former = _beside(place, ".former-")
+    place.rename(former)
+    try:
+        partial.rename(place)
+    except OSError:
+        former.rename(place)
+        raise
+    shutil.rmtree(former, ignore_errors=True)
+
+
+@contextmanager
+def writing_text(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[TextIO]:
+    """Opens a UTF-8 file to write, compressed where the name ends in `.gz`; it takes its place when complete.
+
+    Compressed bytes carry neither name nor time, so that equal content gives equal files.
+
+    Raises:
+        FileError: If the system refuses, or the file exists and `overwrite` is false.
+    """
+    with atomic_path(path, overwrite=overwrite) as partial, partial.open("wb") as raw:
+        if partial.suffix == ".gz":
+            with (
+                gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+                io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as stream,
+            ):
+                yield stream
+        else:
+            with io.TextIOWrapper(raw, encoding="utf-8", newline="\n") as stream:
+                yield stream
+
+
+def write_text(path: str | os.PathLike[str], text: str, *, overwrite: bool = True) -> None:
+    """Writes a text file, whole or not at all.
+
+    Raises:
+        FileError: If the system refuses.
+        DataError: If `text` holds half of a surrogate pair.
+    """
+    try:
+        with writing_text(path, overwrite=overwrite) as stream:
+            stream.write(text)
+    except UnicodeEncodeError as error:
+        raise _unwritable(path, error) from error
+
+
+def write_json(path: str | os.PathLike[str], value: Any, *, overwrite: bool = True) -> None:
+    """Writes one JSON value, indented, whole or not at all.
+
+    Raises:
+        FileError: If the system refuses.
+        DataError: If a string holds half of a surrogate pair.
+    """
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n", overwrite=overwrite)
+
+
+def write_jsonl(path: str | os.PathLike[str], records: Iterable[Mapping[str, Any]], *, overwrite: bool = True) -> int:
+    """Writes one JSON object per line, the whole file or nothing.
+
+    Args:
+        path: Compressed where its name ends in `.gz`.
+        records: The objects; they may come from a generator.
+        overwrite: Whether an existing file is replaced.
+
+    Returns:
+        How many lines were written.
+
+    Raises:
+        FileError: If the system refuses.
+        DataError: If a string holds half of a surrogate pair.
+    """
+    count = 0
+    try:
+        with writing_text(path, overwrite=overwrite) as stream:
+            for record in records:
+                count += 1
+                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+    except UnicodeEncodeError as error:
+        raise _unwritable(path, error) from error
+    return count
+
+
+def _unwritable(path: str | os.PathLike[str], error: UnicodeEncodeError) -> DataError:
+    offending = str(error.object)[error.start : error.start + 1]
+    fault = Fault(str(path), f"half of a surrogate pair, {offending!r}, cannot be written as UTF-8")
+    return DataError(f"cannot write {path}", faults=[fault], next_step="Clean the text; what was there is unchanged.")

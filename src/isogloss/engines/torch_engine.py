@@ -1,0 +1,160 @@
+"""The torch engine: texts sorted by length and batched by tokens, so that little is computed on padding."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from isogloss.engines.protocol import Encoded, Progress, SavedModule
+from isogloss.engines.sentence_transformers_modules import Pooling, Transformer
+from isogloss.engines.torch_tower import Tokens, TorchTower
+from isogloss.errors import ModelError
+
+TEXTS_PER_CHUNK = 4096
+TOKENS_PER_BATCH = 8192
+LEGACY_POOLING_KEYS = {
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "mean": "pooling_mode_mean_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
+
+
+class TorchEngine:
+    """Encodes with a torch tower, without gradients and without dropout.
+
+    Args:
+        tower: What computes the vectors.
+        tokens_per_batch: Most tokens of a batch, padding included; a longer text is a batch of its own.
+    """
+
+    def __init__(self, tower: TorchTower, *, tokens_per_batch: int = TOKENS_PER_BATCH) -> None:
+        self.tower = tower
+        self.tokens_per_batch = tokens_per_batch
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.tower.dimension
+
+    @property
+    def max_length(self) -> int | None:
+        """Most tokens of a text, prompt and special tokens included."""
+        return self.tower.max_length
+
+    @property
+    def prompt(self) -> str:
+        """What is put before every text."""
+        return self.tower.prompt
+
+    def with_prompt(self, prompt: str) -> TorchEngine:
+        """The same modules with another prompt."""
+        return TorchEngine(self.tower.with_prompt(prompt), tokens_per_batch=self.tokens_per_batch)
+
+    def copy(self) -> TorchEngine:
+        """A copy that shares no parameters with this engine."""
+        return TorchEngine(copy.deepcopy(self.tower), tokens_per_batch=self.tokens_per_batch)
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> Encoded:
+        """Vectors of `texts`, each with the prompt before it."""
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        counts = np.zeros(len(texts), dtype=np.int64)
+        truncated = np.zeros(len(texts), dtype=np.bool_)
+        was_training = self.tower.training
+        self.tower.eval()
+        try:
+            for start in range(0, len(texts), TEXTS_PER_CHUNK):
+                tokens = self.tower.tokenize(texts[start : start + TEXTS_PER_CHUNK])
+                stop = start + len(tokens.counts)
+                counts[start:stop] = tokens.counts
+                truncated[start:stop] = tokens.truncated
+                self._encode_chunk(tokens, vectors[start:stop], progress)
+        finally:
+            self.tower.train(was_training)
+        return Encoded(vectors, counts, truncated)
+
+    def _encode_chunk(self, tokens: Tokens, vectors: np.ndarray, progress: Progress | None) -> None:
+        with torch.inference_mode():
+            for rows in token_budget_batches(tokens.counts, self.tokens_per_batch):
+                vectors[rows] = self.tower(self.tower.collate(tokens, rows)).cpu().numpy()
+                if progress is not None:
+                    progress(len(rows))
+
+    def fingerprint_parts(self) -> Mapping[str, str]:
+        """What decides the vectors, by name."""
+        return self.tower.fingerprint_parts()
+
+    def saved_modules(self) -> list[SavedModule]:
+        """The modules of the tower, and `Normalize`."""
+        modules = [
+            SavedModule(_kind(module), partial(_write_module, module), id(module)) for module in self.tower.encoder
+        ]
+        return [*modules, SavedModule("Normalize", lambda folder: None, 0)]
+
+
+def token_budget_batches(counts: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Rows in batches of at most `budget` tokens with padding, longest texts first."""
+    order = np.argsort(-np.asarray(counts, dtype=np.int64), kind="stable").tolist()
+    start = 0
+    while start < len(order):
+        size = max(1, budget // max(1, counts[order[start]]))
+        yield order[start : start + size]
+        start += size
+
+
+def _kind(module: nn.Module) -> str:
+    if not type(module).__module__.startswith("sentence_transformers."):
+        raise ModelError(
+            f"The model has a module of its own code, {type(module).__module__}.{type(module).__name__}",
+            next_step="isogloss saves models of sentence-transformers' own modules only.",
+        )
+    return type(module).__name__
+
+
+def _write_module(module: nn.Module, folder: Path) -> None:
+    """Writes a module as all supported releases of sentence-transformers read it."""
+    if isinstance(module, Transformer):
+        _write_transformer(module, folder)
+        return
+    module.save(str(folder), safe_serialization=True)
+    if isinstance(module, Pooling):
+        _write_json(folder / "config.json", _legacy_pooling(module))
+
+
+def _write_transformer(module: Transformer, folder: Path) -> None:
+    module.save(str(folder), safe_serialization=True)
+    config_path = folder / "sentence_bert_config.json"
+    written = json.loads(config_path.read_text(encoding="utf-8"))
+    if written.get("transformer_task", "feature-extraction") == "feature-extraction" and not written.get(
+        "processing_kwargs"
+    ):
+        # Releases before 6 know these two keys only, and later ones read them too.
+        legacy = {
+            "max_seq_length": module.max_seq_length,
+            "do_lower_case": bool(getattr(module, "do_lower_case", False)),
+        }
+        _write_json(config_path, legacy)
+
+
+def _legacy_pooling(module: Pooling) -> dict[str, object]:
+    if hasattr(module, "pooling_mode"):
+        modes = [module.pooling_mode] if isinstance(module.pooling_mode, str) else list(module.pooling_mode)
+        width = module.embedding_dimension
+    else:
+        modes = [mode for mode, key in LEGACY_POOLING_KEYS.items() if getattr(module, key)]
+        width = module.word_embedding_dimension
+    flags = {key: mode in modes for mode, key in LEGACY_POOLING_KEYS.items()}
+    return {"word_embedding_dimension": width, **flags, "include_prompt": module.include_prompt}
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

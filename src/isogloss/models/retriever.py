@@ -1,0 +1,439 @@
+"""The retriever: a query tower and a passage tower that give vectors of one space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isogloss.engines.protocol import Encoded, Engine
+from isogloss.engines.static import StaticEngine
+from isogloss.errors import DataError, Fault, ModelError, UsageError, raise_faults
+from isogloss.models.fingerprints import Fingerprint
+from isogloss.models.folder import TITLE_TEMPLATE, ModelFolder, read_model_folder
+from isogloss.models.hub import resolve_model
+from isogloss.models.persistence import write_model_folder
+from isogloss.models.prompts import LOGGER, resolve_prompts
+from isogloss.models.truncation import OnOverflow, TruncationReport
+from isogloss.progress import progress_bar
+from isogloss.records import Role, Text
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+    from isogloss.engines.bank import BankReport
+    from isogloss.engines.torch_tower import TorchTowers
+
+EngineName = Literal["auto", "numpy", "torch"]
+TowerKind = Literal["shared", "separate", "frozen_passage"]
+ROLES: tuple[Role, Role] = ("query", "passage")
+
+
+@dataclass(frozen=True)
+class Tower:
+    """What encodes the texts of one role.
+
+    Attributes:
+        role: `query` or `passage`.
+        engine: Computes the vectors, prompt included.
+        title_template: How a title and a text become one text; only passages have titles.
+    """
+
+    role: Role
+    engine: Engine
+    title_template: str = TITLE_TEMPLATE
+
+    @property
+    def prompt(self) -> str:
+        """What is put before every text."""
+        return self.engine.prompt
+
+    @property
+    def max_length(self) -> int | None:
+        """Most tokens of a text; None is no limit."""
+        return self.engine.max_length
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """What decides the vectors of this tower; taken once, for the tower does not change."""
+        parts = dict(self.engine.fingerprint_parts())
+        if self.role == "passage":
+            parts["title_template"] = self.title_template
+        return Fingerprint(parts)
+
+    def whole_text(self, text: str | Text) -> str:
+        """The text that is encoded: with its title, without the prompt."""
+        if isinstance(text, str):
+            return text
+        if self.role == "passage" and text.title:
+            return self.title_template.replace("{title}", text.title).replace("{text}", text.text)
+        return text.text
+
+
+@dataclass(frozen=True)
+class Retriever:
+    """A query tower and a passage tower, with the prompts and the lengths of their roles.
+
+    Attributes:
+        query: Tower of the queries.
+        passage: Tower of the passages.
+        towers: `shared` (one set of weights), `separate`, or `frozen_passage` (separate, and training leaves the passage
+            tower as it is).
+        on_overflow: What happens when a text is longer than its tower reads: `warn`, `error` or `ignore`.
+        truncation: How many texts lost tokens, by role and language.
+        prompts: All prompts by the names that sentence-transformers uses.
+        default_prompt_name: Name of the prompt of texts without a role, for sentence-transformers.
+
+    Example:
+        >>> retriever = Retriever.load("bundled")  # doctest: +SKIP
+        >>> retriever.encode_query(["Wo mündet der Fluss?"]).shape  # doctest: +SKIP
+        (1, 320)
+    """
+
+    query: Tower
+    passage: Tower
+    towers: TowerKind = "shared"
+    on_overflow: OnOverflow = "warn"
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    default_prompt_name: str | None = None
+    truncation: TruncationReport = field(default_factory=TruncationReport, compare=False)
+
+    @classmethod
+    def load(
+        cls,
+        path_or_name: str | Path,
+        *,
+        engine: EngineName = "auto",
+        trust_remote_code: bool = False,
+        prompts: Mapping[str, str] | None = None,
+        on_overflow: OnOverflow = "warn",
+    ) -> Retriever:
+        """Loads a model folder, a Hugging Face name, or `bundled`.
+
+        Args:
+            path_or_name: A sentence-transformers folder, a checkpoint of transformers, a hub name, or `bundled`.
+            engine: `numpy` for static models without torch, `torch`, or `auto`: numpy where it can.
+            trust_remote_code: Whether code that comes with the model may run.
+            prompts: Prompts by role instead of those of the folder.
+            on_overflow: What happens when a text is longer than its tower reads.
+
+        Raises:
+            ModelError: If it cannot be loaded.
+            UsageError: If an argument is none of the allowed values.
+        """
+        _check("engine", engine, ("auto", "numpy", "torch"))
+        _check("on_overflow", on_overflow, ("warn", "error", "ignore"))
+        folder = read_model_folder(resolve_model(path_or_name), str(path_or_name))
+        by_role = resolve_prompts(folder.prompts, folder.default_prompt_name, folder.names, prompts)
+        engines = _engines(folder, by_role, engine, trust_remote_code)
+        template = str(folder.notes.get("title_template", TITLE_TEMPLATE))
+        shared: TowerKind = "separate" if folder.route_names else "shared"
+        recorded = folder.notes.get("towers", shared)
+        return cls(
+            query=Tower("query", engines["query"], template),
+            passage=Tower("passage", engines["passage"], template),
+            towers=recorded if recorded in ("separate", "frozen_passage") and folder.route_names else shared,
+            on_overflow=on_overflow,
+            prompts=folder.prompts,
+            default_prompt_name=folder.default_prompt_name,
+        )
+
+    @classmethod
+    def from_sentence_transformer(cls, model: SentenceTransformer, *, on_overflow: OnOverflow = "warn") -> Retriever:
+        """A retriever over the modules of a sentence-transformers model in memory; the model is left as it is."""
+        import copy
+
+        from isogloss.models.torch_loading import engine_for, modules_by_role
+
+        routes = modules_by_role(copy.deepcopy(model))
+        recorded = {key: prompt or "" for key, prompt in model.prompts.items()}
+        prompts = resolve_prompts(recorded, model.default_prompt_name, ("The model in memory",))
+        shared = routes["query"] is routes["passage"]
+        query = engine_for(routes["query"], prompts["query"])
+        passage = query.with_prompt(prompts["passage"]) if shared else engine_for(routes["passage"], prompts["passage"])
+        return cls(
+            query=Tower("query", query),
+            passage=Tower("passage", passage),
+            towers="shared" if shared else "separate",
+            on_overflow=on_overflow,
+            prompts=recorded,
+            default_prompt_name=model.default_prompt_name,
+        )
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.passage.engine.dimension
+
+    def tower(self, role: Role) -> Tower:
+        """The tower of a role.
+
+        Raises:
+            UsageError: If it is no role.
+        """
+        _check("role", role, ROLES)
+        return self.query if role == "query" else self.passage
+
+    def encode_query(
+        self,
+        texts: Sequence[str | Text],
+        *,
+        languages: Sequence[str | None] | str | None = None,
+        progress: bool = False,
+    ) -> NDArray[np.float32]:
+        """Vectors of queries; see `encode`."""
+        return self.encode(texts, role="query", languages=languages, progress=progress)
+
+    def encode_passage(
+        self,
+        texts: Sequence[str | Text],
+        *,
+        languages: Sequence[str | None] | str | None = None,
+        progress: bool = False,
+    ) -> NDArray[np.float32]:
+        """Vectors of passages, titles included where the texts are records; see `encode`."""
+        return self.encode(texts, role="passage", languages=languages, progress=progress)
+
+    encode_document = encode_passage
+
+    def encode(
+        self,
+        texts: Sequence[str | Text],
+        *,
+        role: Role,
+        languages: Sequence[str | None] | str | None = None,
+        progress: bool = False,
+    ) -> NDArray[np.float32]:
+        """Vectors of shape (texts, dimension), float32, unit length.
+
+        Args:
+            texts: Texts or records, without prompts.
+            role: `query` or `passage`; picks tower, prompt and length.
+            languages: Language of each text, or of all; records carry their own. For the truncation report only.
+            progress: Whether a bar is shown.
+
+        Raises:
+            DataError: If a text is empty, or is too long and `on_overflow` is `error`.
+            UsageError: If the role is unknown, or there are not as many languages as texts.
+        """
+        return self.encode_with_counts(texts, role=role, languages=languages, progress=progress).vectors
+
+    def encode_with_counts(
+        self,
+        texts: Sequence[str | Text],
+        *,
+        role: Role,
+        languages: Sequence[str | None] | str | None = None,
+        progress: bool = False,
+    ) -> Encoded:
+        """As `encode`, with the number of tokens of each text and whether it was truncated."""
+        tower = self.tower(role)
+        if isinstance(texts, (str, Text)):
+            raise UsageError(f"texts is one text ({_shown(texts)})", next_step="Give a list of texts: [text].")
+        by_text = _languages(texts, languages)
+        whole = [tower.whole_text(text) for text in texts]
+        _refuse_empty(texts, whole, role)
+        with progress_bar(f"Encoding {role} texts", len(whole), show=progress) as advance:
+            encoded = tower.engine.encode(whole, progress=advance)
+        _refuse_empty(texts, whole, role, encoded)
+        self._report_truncation(tower, texts, by_text, encoded)
+        return encoded
+
+    def encode_bank(
+        self,
+        texts: Iterable[Text],
+        path: str | Path,
+        *,
+        dtype: Literal["float16", "float32"] = "float16",
+        resume: bool = True,
+        append: bool = False,
+        progress: bool = True,
+    ) -> BankReport:
+        """Encodes passages into a bank at `path`; see `isogloss.engines.bank.encode_bank`."""
+        from isogloss.engines.bank import encode_bank
+
+        return encode_bank(
+            texts,
+            lambda batch: self.encode_with_counts(batch, role="passage"),
+            path,
+            fingerprint=self.passage.fingerprint.parts,
+            dtype=dtype,
+            resume=resume,
+            append=append,
+            progress=progress,
+        )
+
+    def save(
+        self, path: str | Path, *, overwrite: bool = False, precision: Literal["as_is", "float16"] = "as_is"
+    ) -> None:
+        """Writes the sentence-transformers layout, whole or not at all.
+
+        Args:
+            path: Where the folder shall be.
+            overwrite: Whether a folder that is there may be replaced.
+            precision: `float16` rounds the table of a static model, for a folder of half the size.
+
+        Raises:
+            FileError: If it cannot be written; what was there stays as it was.
+            UsageError: If `float16` is asked of a model that is not static.
+        """
+        _check("precision", precision, ("as_is", "float16"))
+        towers = (self.query, self.passage)
+        if precision == "float16":
+            towers = _half(self)
+        prompts = {**self.prompts, "query": towers[0].prompt, "document": towers[1].prompt}
+        write_model_folder(
+            Path(path),
+            towers[0].engine,
+            towers[1].engine,
+            shared=self.towers == "shared",
+            prompts=prompts,
+            default_prompt_name=self.default_prompt_name,
+            notes={
+                "towers": self.towers,
+                "title_template": self.passage.title_template,
+                "fingerprints": {
+                    tower.role: {"digest": tower.fingerprint.digest, "parts": dict(tower.fingerprint.parts)}
+                    for tower in towers
+                },
+            },
+            overwrite=overwrite,
+        )
+
+    def untie(self, *, frozen_passage: bool = True) -> Retriever:
+        """A copy whose query tower has weights of its own, equal to those of the passage tower until it is trained.
+
+        Args:
+            frozen_passage: Whether training has to leave the passage tower as it is; its banks stay valid then.
+        """
+        kind: TowerKind = "frozen_passage" if frozen_passage else "separate"
+        query = Tower("query", self.query.engine.copy(), self.query.title_template)
+        return self._with(query, self.passage, kind)
+
+    def to_torch(self) -> TorchTowers:
+        """The towers in torch, float32, to train; the retriever itself is left as it is."""
+        from isogloss.models.torch_loading import torch_towers
+
+        return torch_towers(self)
+
+    def with_towers(self, towers: TorchTowers) -> Retriever:
+        """A retriever like this one over trained towers; a frozen passage tower stays this retriever's own."""
+        from isogloss.models.torch_loading import engine_of_tower
+
+        query_engine = engine_of_tower(towers.query)
+        query = Tower("query", query_engine, self.query.title_template)
+        if towers.frozen_passage:
+            return self._with(query, self.passage, "frozen_passage")
+        engine = query_engine.with_prompt(towers.passage.prompt) if towers.shared else engine_of_tower(towers.passage)
+        passage = Tower("passage", engine, self.passage.title_template)
+        return self._with(query, passage, "shared" if towers.shared else "separate")
+
+    def _with(self, query: Tower, passage: Tower, kind: TowerKind) -> Retriever:
+        return Retriever(query, passage, kind, self.on_overflow, self.prompts, self.default_prompt_name)
+
+    def _report_truncation(
+        self, tower: Tower, texts: Sequence[str | Text], languages: Sequence[str | None], encoded: Encoded
+    ) -> None:
+        found = self.truncation.add(tower.role, languages, encoded.truncated)
+        if not found or self.on_overflow == "ignore":
+            return
+        limit = f"longer than the {tower.max_length} tokens that the {tower.role} tower reads"
+        if self.on_overflow == "error":
+            faults = [
+                Fault(_place(text, index), f"is {limit}: {_shown(text)}")
+                for index, text in enumerate(texts)
+                if encoded.truncated[index]
+            ]
+            raise_faults(DataError, f"{tower.role} texts", faults, "Split them, or load with on_overflow='warn'.")
+        by_language = ", ".join(f"{language} {count}" for language, count in sorted(found.items()))
+        LOGGER.warning("%d of %d texts are %s (%s)", sum(found.values()), len(texts), limit, by_language)
+
+
+def _engines(
+    folder: ModelFolder, prompts: Mapping[Role, str], engine: EngineName, trust_remote_code: bool
+) -> dict[Role, Engine]:
+    shared = not folder.route_names
+    if folder.is_static and engine != "torch":
+        query = StaticEngine.load(folder.routes["query"][0].folder, prompt=prompts["query"])
+        if shared:
+            return {"query": query, "passage": query.with_prompt(prompts["passage"])}
+        return {
+            "query": query,
+            "passage": StaticEngine.load(folder.routes["passage"][0].folder, prompt=prompts["passage"]),
+        }
+    if engine == "numpy":
+        kinds = ", ".join(entry.kind for entry in folder.routes.get("query", [])) or "a transformers checkpoint"
+        raise ModelError(
+            f"{folder.path}: the engine numpy computes static models only, and this is: {kinds}",
+            next_step="Load it with engine='torch' or 'auto'.",
+        )
+    _require_torch()
+    from isogloss.engines.torch_engine import TorchEngine
+    from isogloss.engines.torch_tower import TorchTower
+    from isogloss.models.torch_loading import load_modules
+
+    modules = load_modules(folder, trust_remote_code=trust_remote_code)
+    first = TorchTower(modules["query"], prompt=prompts["query"])
+    second = (
+        first.with_prompt(prompts["passage"])
+        if modules["query"] is modules["passage"]
+        else TorchTower(modules["passage"], prompt=prompts["passage"])
+    )
+    return {"query": TorchEngine(first), "passage": TorchEngine(second)}
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    from isogloss.errors import MissingExtraError
+
+    if find_spec("sentence_transformers") is None or find_spec("torch") is None:
+        raise MissingExtraError("A model that is not static", "train")
+
+
+def _half(retriever: Retriever) -> tuple[Tower, Tower]:
+    query, passage = retriever.query, retriever.passage
+    if not isinstance(query.engine, StaticEngine) or not isinstance(passage.engine, StaticEngine):
+        raise UsageError("precision: 'float16' is for static models only (allowed here: as_is)")
+    half = query.engine.half()
+    other = half.with_prompt(passage.prompt) if retriever.towers == "shared" else passage.engine.half()
+    return Tower("query", half, query.title_template), Tower("passage", other, passage.title_template)
+
+
+def _languages(texts: Sequence[str | Text], languages: Sequence[str | None] | str | None) -> Sequence[str | None]:
+    if languages is None or isinstance(languages, str):
+        return [(text.language if isinstance(text, Text) else None) or languages for text in texts]
+    if len(languages) != len(texts):
+        raise UsageError(f"languages: {len(languages)} for {len(texts)} texts (one each, or one for all)")
+    return languages
+
+
+def _refuse_empty(
+    texts: Sequence[str | Text], whole: Sequence[str], role: Role, encoded: Encoded | None = None
+) -> None:
+    """Raises on texts that are empty, or of which the tokenizer keeps nothing."""
+    faults = []
+    for index, text in enumerate(whole):
+        if not text.strip():
+            faults.append(Fault(_place(texts[index], index), "is empty"))
+        elif encoded is not None and encoded.token_counts[index] == 0:
+            faults.append(Fault(_place(texts[index], index), f"has no token that the model knows: {text[:60]!r}"))
+    raise_faults(DataError, f"{role} texts", faults, "Leave these texts out, or mend them.")
+
+
+def _place(text: str | Text, index: int) -> str:
+    return f"id {text.id}" if isinstance(text, Text) else f"text {index}"
+
+
+def _shown(text: str | Text) -> str:
+    return repr((text if isinstance(text, str) else text.text)[:60])
+
+
+def _check(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{name}: '{value}' (allowed: {', '.join(allowed)})")

@@ -1,0 +1,208 @@
+"""Training rows in the forms in use, each to `Row`. The form is told by the keys of each line.
+
+    ours                   {"query", "positive" or "passage", "lang"?, "positive_lang"?, "title"?, "negative_passages"?}
+    sentence-transformers  {"anchor", "positive", "negative" or "negative_1" … "negative_n"}
+    FlagEmbedding          {"query", "pos": […], "neg": […]}
+    Tevatron               {"query_id", "query", "positive_passages": [{"docid", "title", "text"}], "negative_passages"}
+
+A line with several positives gives a row for each. Texts carry no prompts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isogloss.datasets.collecting import MEND, Languages, read_string
+from isogloss.errors import DataError, Fault, raise_faults
+from isogloss.files import read_jsonl
+from isogloss.records import Row
+
+_NEGATIVE = re.compile(r"negative(?:_(\d+))?$")
+_ALLOWED = "query + positive, anchor + positive, query + pos, or query + positive_passages"
+
+
+@dataclass(frozen=True)
+class _Passage:
+    text: str
+    identifier: str = ""
+    title: str = ""
+
+    def with_title(self) -> str:
+        """A negative has no title of its own in a row: it stands before the text, as the title template has it."""
+        return f"{self.title} {self.text}".strip()
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What all lines of one file share."""
+
+    languages: Languages
+    query_language: str | None
+    passage_language: str | None
+    name: str
+
+
+def read_rows(
+    path: str | os.PathLike[str],
+    *,
+    language: str | None = None,
+    passage_language: str | None = None,
+    source: str | None = None,
+) -> list[Row]:
+    """Reads training rows from a JSON-lines file.
+
+    Args:
+        path: The file, compressed where its name ends in `.gz`.
+        language: Language of queries whose line names none.
+        passage_language: Language of passages whose line names none; by default that of their query.
+        source: Name recorded in each row; by default the file's name.
+
+    Returns:
+        The rows, in the order of the file.
+
+    Raises:
+        FileError: If the file cannot be read.
+        DataError: With all broken lines, empty texts and unknown languages.
+    """
+    place = Path(path)
+    faults: list[Fault] = []
+    languages = Languages(faults)
+    name = source if source is not None else place.name.removesuffix(".gz").removesuffix(".jsonl")
+    defaults = (languages.read(language, "language"), languages.read(passage_language, "passage_language"))
+    shared = _Source(languages, *defaults, name)
+    rows: list[Row] = []
+    for line, record in read_jsonl(place, faults=faults):
+        rows.extend(_rows(record, f"{place}:{line}", line, shared))
+    raise_faults(DataError, str(place), faults, MEND)
+    if not rows:
+        raise DataError(f"{place} has no rows", next_step=f"Each line needs {_ALLOWED}.")
+    return rows
+
+
+def _rows(record: dict[str, Any], where: str, line: int, source: _Source) -> Iterator[Row]:
+    faults = source.languages.faults
+    before = len(faults)
+    form = _form(record)
+    if form is None:
+        has = ", ".join(map(str, record)) or "nothing"
+        faults.append(Fault(where, f"no form of training rows has these keys: {has}", f"expected {_ALLOWED}"))
+        return
+    query = read_string(record, ("query", "anchor"), where, faults)
+    positives, negatives = form(record, where, faults)
+    for text, role in [(query, "query"), *((p.text, "passage") for p in (*positives, *negatives))]:
+        if text is not None and not text.strip():
+            faults.append(Fault(where, f"a {role} is empty"))
+    if not positives and len(faults) == before:
+        faults.append(Fault(where, "the row has no positive passage"))
+    fields = _other_fields(record, where, source)
+    if query is None or len(faults) > before:
+        return
+    identifier = str(record.get("row_id") or record.get("query_id") or record.get("_id") or f"{source.name}:{line}")
+    for number, positive in enumerate(positives):
+        yield Row(
+            query=query,
+            passage=positive.text,
+            passage_id=positive.identifier,
+            title=positive.title,
+            row_id=identifier if len(positives) == 1 else f"{identifier}#{number}",
+            negative_passages=tuple(negative.with_title() for negative in negatives),
+            negative_passage_ids=tuple(n.identifier for n in negatives) if all(n.identifier for n in negatives) else (),
+            **fields,
+        )
+
+
+def _other_fields(record: dict[str, Any], where: str, source: _Source) -> dict[str, Any]:
+    read = source.languages.read
+    query_language = read(record.get("query_language", record.get("lang")), where) or source.query_language
+    passage_language = read(record.get("passage_language", record.get("positive_lang")), where)
+    fields: dict[str, Any] = {
+        "query_language": query_language,
+        "passage_language": passage_language or source.passage_language or query_language,
+        "translated_query": record.get("translated_query"),
+        "translated_query_language": read(record.get("translated_query_language"), where),
+        "negative_queries": tuple(_strings(record, "negative_queries", where, source.languages.faults)),
+        "source": str(record.get("source") or source.name),
+    }
+    if isinstance(record.get("task_type"), str):
+        fields["task_type"] = record["task_type"]
+    return fields
+
+
+_Sides = tuple[list[_Passage], list[_Passage]]
+
+
+def _form(record: dict[str, Any]) -> Callable[[dict[str, Any], str, list[Fault]], _Sides] | None:
+    if "positive_passages" in record:
+        return _tevatron
+    if "pos" in record:
+        return _flag_embedding
+    if "anchor" in record:
+        return _sentence_transformers
+    return _ours if "positive" in record or "passage" in record else None
+
+
+def _ours(record: dict[str, Any], where: str, faults: list[Fault]) -> _Sides:
+    text = read_string(record, ("passage", "positive"), where, faults)
+    title = record.get("title") or ""
+    positive = [] if text is None else [_Passage(text, str(record.get("passage_id") or ""), str(title))]
+    texts = _strings(record, "negative_passages", where, faults)
+    ids = _strings(record, "negative_passage_ids", where, faults) or [""] * len(texts)
+    if len(ids) != len(texts):
+        faults.append(Fault(where, f"{len(texts)} negative_passages but {len(ids)} negative_passage_ids"))
+        return positive, []
+    numbered = _numbered_negatives(record, where, faults)
+    return positive, [*(_Passage(text, name) for text, name in zip(texts, ids, strict=True)), *numbered]
+
+
+def _sentence_transformers(record: dict[str, Any], where: str, faults: list[Fault]) -> _Sides:
+    text = read_string(record, ("positive",), where, faults)
+    return [] if text is None else [_Passage(text)], _numbered_negatives(record, where, faults)
+
+
+def _numbered_negatives(record: dict[str, Any], where: str, faults: list[Fault]) -> list[_Passage]:
+    numbered = {key: int(match[1] or 0) for key in record if (match := _NEGATIVE.match(key))}
+    found = [read_string(record, (key,), where, faults) for key in sorted(numbered, key=numbered.__getitem__)]
+    return [_Passage(text) for text in found if text is not None]
+
+
+def _flag_embedding(record: dict[str, Any], where: str, faults: list[Fault]) -> _Sides:
+    positives, negatives = (_strings(record, key, where, faults) for key in ("pos", "neg"))
+    return [_Passage(text) for text in positives], [_Passage(text) for text in negatives]
+
+
+def _tevatron(record: dict[str, Any], where: str, faults: list[Fault]) -> _Sides:
+    sides: list[list[_Passage]] = []
+    for key in ("positive_passages", "negative_passages"):
+        side = []
+        for entry in _list(record, key, where, faults):
+            if not isinstance(entry, dict):
+                faults.append(Fault(where, f"'{key}' holds {type(entry).__name__}", "objects with docid, title, text"))
+                continue
+            text = read_string(entry, ("text",), f"{where} {key}", faults)
+            if text is not None:
+                side.append(_Passage(text, str(entry.get("docid") or ""), str(entry.get("title") or "")))
+        sides.append(side)
+    return sides[0], sides[1]
+
+
+def _list(record: dict[str, Any], key: str, where: str, faults: list[Fault]) -> list[Any]:
+    value = record.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        faults.append(Fault(where, f"'{key}' is no list but {type(value).__name__}"))
+        return []
+    return value
+
+
+def _strings(record: dict[str, Any], key: str, where: str, faults: list[Fault]) -> list[str]:
+    values = _list(record, key, where, faults)
+    wrong = [value for value in values if not isinstance(value, str)]
+    if wrong:
+        faults.append(Fault(where, f"'{key}' holds {type(wrong[0]).__name__}", "a list of strings"))
+    return [value for value in values if isinstance(value, str)]

@@ -37,11 +37,16 @@ def narrowest(values: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def tokenizer_digest(tokenizer_json: str) -> str:
-    """SHA-256 of a `tokenizers` file without truncation and padding, which calls change; length is a part of its own."""
+    """SHA-256 of a `tokenizers` file without truncation and padding, which calls change."""
     parts = json.loads(tokenizer_json)
     parts.pop("truncation", None)
     parts.pop("padding", None)
     return text_digest(json.dumps(parts, sort_keys=True, ensure_ascii=False))
+
+
+def parts_digest(parts: Mapping[str, str]) -> str:
+    """SHA-256 over named parts."""
+    return text_digest(json.dumps(dict(parts), sort_keys=True, ensure_ascii=False))
 
 
 def text_digest(text: str) -> str:

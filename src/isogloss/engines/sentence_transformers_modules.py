@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from isogloss.errors import MissingExtraError
 
-try:
+if TYPE_CHECKING:
     from sentence_transformers.sentence_transformer.modules import (
-        Dense,
         Normalize,
         Pooling,
         Router,
         StaticEmbedding,
         Transformer,
     )
-except ModuleNotFoundError as missing:
-    if missing.name in ("sentence_transformers", "torch", "transformers"):
+else:
+    try:
+        import sentence_transformers
+    except ModuleNotFoundError as missing:
         raise MissingExtraError("This model", "train") from missing
-    # Releases before 6 keep them here; later ones warn about the old path.
-    from sentence_transformers.models import Dense, Normalize, Pooling, Router, StaticEmbedding, Transformer
+    if int(sentence_transformers.__version__.split(".")[0]) >= 6:
+        from sentence_transformers.sentence_transformer import modules
+    else:
+        from sentence_transformers import models as modules
+    Normalize, Pooling, Router = modules.Normalize, modules.Pooling, modules.Router
+    StaticEmbedding, Transformer = modules.StaticEmbedding, modules.Transformer
 
-__all__ = ["Dense", "Normalize", "Pooling", "Router", "StaticEmbedding", "Transformer"]
+__all__ = ["Normalize", "Pooling", "Router", "StaticEmbedding", "Transformer"]

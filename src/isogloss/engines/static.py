@@ -18,7 +18,7 @@ from isogloss.errors import Fault, ModelError
 
 TEXTS_PER_CHUNK = 1024
 TOKENS_PER_SUM = 32_768
-SUPPORTED_DTYPES = ("F16", "F32", "F64")
+SUPPORTED_DTYPES = ("F16", "F32", "F64", "I32", "I64")  # integers are model2vec's token mapping
 
 
 class StaticEngine:
@@ -149,9 +149,8 @@ def is_static_table(folder: Path) -> bool:
         return False
     try:
         with safe_open(str(path), framework="np") as tensors:
-            return all(
-                tensors.get_slice(name).get_dtype() in (*SUPPORTED_DTYPES, "I64", "I32") for name in tensors.keys()
-            )
+            names = list(tensors.keys())
+            return all(tensors.get_slice(name).get_dtype() in SUPPORTED_DTYPES for name in names)
     except (SafetensorError, OSError):
         return True  # so that loading says what is wrong with the file
 
@@ -167,9 +166,11 @@ def _read_weights(path: Path) -> NDArray[np.floating]:
         )
     try:
         with safe_open(str(path), framework="np") as tensors:
-            table = {name: tensors.get_tensor(name) for name in tensors.keys()}
+            names = list(tensors.keys())
+            table = {name: tensors.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as broken:
         raise ModelError(f"{path} cannot be read: {broken}", next_step="Copy the whole model folder again.") from broken
+    weights: NDArray[np.floating]
     if "embedding.weight" in table:
         weights = table["embedding.weight"]
     elif "embeddings" in table:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,19 +15,11 @@ from torch import nn
 
 from isogloss.engines.protocol import Encoded, Progress, SavedModule
 from isogloss.engines.sentence_transformers_modules import Pooling, Transformer
-from isogloss.engines.torch_tower import Tokens, TorchTower
+from isogloss.engines.torch_tower import LEGACY_POOLING_KEYS, Tokens, TorchTower, pooling_modes
 from isogloss.errors import ModelError
 
 TEXTS_PER_CHUNK = 4096
 TOKENS_PER_BATCH = 8192
-LEGACY_POOLING_KEYS = {
-    "cls": "pooling_mode_cls_token",
-    "max": "pooling_mode_max_tokens",
-    "mean": "pooling_mode_mean_tokens",
-    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
-    "weightedmean": "pooling_mode_weightedmean_tokens",
-    "lasttoken": "pooling_mode_lasttoken",
-}
 
 
 class TorchEngine:
@@ -125,9 +118,10 @@ def _write_module(module: nn.Module, folder: Path) -> None:
     if isinstance(module, Transformer):
         _write_transformer(module, folder)
         return
-    module.save(str(folder), safe_serialization=True)
-    if isinstance(module, Pooling):
-        _write_json(folder / "config.json", _legacy_pooling(module))
+    cast("Any", module).save(str(folder), safe_serialization=True)
+    legacy = _legacy_pooling(module) if isinstance(module, Pooling) else None
+    if legacy is not None:
+        _write_json(folder / "config.json", legacy)
 
 
 def _write_transformer(module: Transformer, folder: Path) -> None:
@@ -145,14 +139,14 @@ def _write_transformer(module: Transformer, folder: Path) -> None:
         _write_json(config_path, legacy)
 
 
-def _legacy_pooling(module: Pooling) -> dict[str, object]:
-    if hasattr(module, "pooling_mode"):
-        modes = [module.pooling_mode] if isinstance(module.pooling_mode, str) else list(module.pooling_mode)
-        width = module.embedding_dimension
-    else:
-        modes = [mode for mode, key in LEGACY_POOLING_KEYS.items() if getattr(module, key)]
-        width = module.word_embedding_dimension
+def _legacy_pooling(module: Pooling) -> dict[str, object] | None:
+    """The configuration that all releases read; None where its flags cannot say the order of the modes."""
+    modes = pooling_modes(module)
     flags = {key: mode in modes for mode, key in LEGACY_POOLING_KEYS.items()}
+    if [mode for mode in LEGACY_POOLING_KEYS if mode in modes] != modes:
+        return None
+    config = module.get_config_dict()
+    width = config.get("embedding_dimension", config.get("word_embedding_dimension"))
     return {"word_embedding_dimension": width, **flags, "include_prompt": module.include_prompt}
 
 

@@ -6,10 +6,9 @@ Training replays its forward pass and the torch engine encodes with it, so both 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,6 +21,14 @@ from isogloss.engines.sentence_transformers_modules import Normalize, Pooling, S
 from isogloss.errors import ModelError
 from isogloss.records import Role
 
+LEGACY_POOLING_KEYS = {
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "mean": "pooling_mode_mean_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
 UNLIMITED_LENGTH = 1_000_000  # transformers says "no limit" with 1e30
 
 
@@ -74,7 +81,12 @@ class TorchTower(nn.Module):
     @property
     def first(self) -> StaticEmbedding | Transformer:
         """The module that takes tokens."""
-        return self.encoder[0]
+        return cast("StaticEmbedding | Transformer", self.encoder[0])
+
+    @property
+    def tokenizer(self) -> Any:
+        """A `tokenizers` tokenizer for static models, one of transformers for the others."""
+        return self.first.tokenizer
 
     @property
     def device(self) -> torch.device:
@@ -97,7 +109,7 @@ class TorchTower(nn.Module):
     def max_length(self) -> int | None:
         """Most tokens of a text, prompt and special tokens included; None is no limit."""
         if isinstance(self.first, StaticEmbedding):
-            truncation = self.first.tokenizer.truncation
+            truncation = self.tokenizer.truncation
             return int(truncation["max_length"]) if truncation else None
         length = self.first.max_seq_length
         return int(length) if length is not None and length < UNLIMITED_LENGTH else None
@@ -106,7 +118,7 @@ class TorchTower(nn.Module):
         """Token ids of `texts` with the prompt before each, truncated to `max_length`, unpadded."""
         prompted = [self.prompt + text for text in texts]
         if isinstance(self.first, StaticEmbedding):
-            encodings = self.first.tokenizer.encode_batch(prompted, add_special_tokens=False)
+            encodings = self.tokenizer.encode_batch(prompted, add_special_tokens=False)
             ids = [encoding.ids for encoding in encodings]
             return Tokens({"input_ids": ids}, [len(row) for row in ids], [bool(row.overflowing) for row in encodings])
         return self._tokenize_for_transformer(prompted)
@@ -114,7 +126,7 @@ class TorchTower(nn.Module):
     def _tokenize_for_transformer(self, prompted: list[str]) -> Tokens:
         if getattr(self.first, "do_lower_case", False):
             prompted = [text.lower() for text in prompted]
-        tokenizer = self.first.tokenizer
+        tokenizer = self.tokenizer
         if not prompted:
             return Tokens({"input_ids": []}, [], [])
         limit = self.max_length
@@ -139,7 +151,7 @@ class TorchTower(nn.Module):
             }
         else:
             chosen = {name: [column[row] for row in rows] for name, column in tokens.columns.items()}
-            features = dict(self.first.tokenizer.pad(chosen, padding=True, return_tensors="pt"))
+            features = dict(self.tokenizer.pad(chosen, padding=True, return_tensors="pt"))
         features = {name: values.to(self.device) for name, values in features.items()}
         return features | self._prompt_features()
 
@@ -148,8 +160,8 @@ class TorchTower(nn.Module):
         leaves_out = any(isinstance(module, Pooling) and not module.include_prompt for module in self.encoder)
         if not self.prompt or not leaves_out:
             return {}
-        ids = self.first.tokenizer(self.prompt)["input_ids"]
-        closed = bool(ids) and ids[-1] in self.first.tokenizer.all_special_ids
+        ids = self.tokenizer(self.prompt)["input_ids"]
+        closed = bool(ids) and ids[-1] in self.tokenizer.all_special_ids
         return {"prompt_length": len(ids) - closed}
 
     def features(self, texts: Sequence[str]) -> dict[str, Any]:
@@ -187,12 +199,11 @@ class TorchTower(nn.Module):
         return {name: value.detach().cpu().numpy() for name, value in state.items()}
 
     def _tokenizer_digest(self) -> str:
-        tokenizer: Any = self.first.tokenizer
         if isinstance(self.first, StaticEmbedding):
-            return tokenizer_digest(tokenizer.to_str())
-        if tokenizer.is_fast:
-            return tokenizer_digest(tokenizer.backend_tokenizer.to_str())
-        return text_digest(json.dumps(tokenizer.get_vocab(), sort_keys=True, ensure_ascii=False))
+            return tokenizer_digest(self.tokenizer.to_str())
+        if self.tokenizer.is_fast:
+            return tokenizer_digest(self.tokenizer.backend_tokenizer.to_str())
+        return text_digest(json.dumps(self.tokenizer.get_vocab(), sort_keys=True, ensure_ascii=False))
 
 
 class TorchTowers(nn.Module):
@@ -226,15 +237,13 @@ class TorchTowers(nn.Module):
 def _description(module: nn.Module) -> dict[str, Any]:
     """What a module does, in words that hold for all releases of sentence-transformers."""
     if isinstance(module, Pooling):
-        mode = module.pooling_mode
-        return {
-            "kind": "Pooling",
-            "mode": mode if isinstance(mode, str) else list(mode),
-            "include_prompt": module.include_prompt,
-        }
+        return {"kind": "Pooling", "modes": pooling_modes(module), "include_prompt": module.include_prompt}
     return {"kind": type(module).__name__}
 
 
-def unlimited(length: float | None) -> bool:
-    """Whether a length is sentence-transformers' way to say that there is no limit."""
-    return length is None or math.isinf(length) or length >= UNLIMITED_LENGTH
+def pooling_modes(module: Pooling) -> list[str]:
+    """Modes of a pooling module, in the order in which their vectors are joined."""
+    modes: Any = getattr(module, "pooling_mode", None)
+    if modes is None:  # releases before 6
+        return [mode for mode, key in LEGACY_POOLING_KEYS.items() if getattr(module, key)]
+    return [modes] if isinstance(modes, str) else list(modes)

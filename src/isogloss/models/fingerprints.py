@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from isogloss.engines.hashing import text_digest
+from isogloss.engines.hashing import parts_digest
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Fingerprint:
     @property
     def digest(self) -> str:
         """SHA-256 over all parts."""
-        return text_digest(json.dumps(dict(self.parts), sort_keys=True, ensure_ascii=False))
+        return parts_digest(self.parts)
 
     def differences(self, other: Fingerprint) -> list[str]:
         """Names of the parts in which the two differ, sorted."""

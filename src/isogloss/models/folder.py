@@ -31,7 +31,7 @@ class ModelFolder:
 
     Attributes:
         path: The folder.
-        routes: Modules by role; one and the same list for both roles where the towers are shared; none for a checkpoint of
+        routes: Modules by role, one and the same list for both where the towers are shared; none for a checkpoint of
             transformers alone.
         route_names: What the folder calls each role in its router; empty for shared towers.
         prompts: Prompts by the folder's own names.
@@ -86,7 +86,7 @@ def read_model_folder(path: Path, name: str) -> ModelFolder:
     _refuse_pickles(path, routes)
     if config.get("truncate_dim"):
         raise ModelError(
-            f"{path} cuts its vectors to {config['truncate_dim']} dimensions (truncate_dim), which isogloss does not do yet",
+            f"{path} cuts its vectors to {config['truncate_dim']} dimensions, which isogloss does not do yet",
             next_step="Remove truncate_dim from config_sentence_transformers.json.",
         )
     return ModelFolder(
@@ -126,7 +126,7 @@ def _route_names(path: Path, router: Mapping[str, Any]) -> dict[Role, str]:
     passage = next((name for name in PASSAGE_KEYS if name in structure), None)
     if query is None or passage is None:
         raise ModelError(
-            f"{path} has a router without a route for queries or for passages (it has: {', '.join(structure) or 'none'})",
+            f"{path} has no routes for queries and passages (it has: {', '.join(structure) or 'none'})",
             next_step="Its routes must be called 'query' and 'document'.",
         )
     return {"query": query, "passage": passage}

@@ -12,9 +12,7 @@ from isogloss.engines.protocol import Engine, SavedModule
 from isogloss.files import atomic_folder
 
 LEGACY_PACKAGE = "sentence_transformers.models"
-OLDEST_SENTENCE_TRANSFORMERS = (
-    "5.0.0"  # first with Router; releases warn of folders newer than themselves
-)
+OLDEST_SENTENCE_TRANSFORMERS = "5.0.0"  # first with Router; releases warn of folders newer than themselves
 NOTES_FORMAT = 1
 
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from isogloss.engines.protocol import Encoded, Engine
 from isogloss.engines.static import StaticEngine
-from isogloss.errors import DataError, Fault, ModelError, UsageError, raise_faults
+from isogloss.errors import DataError, Fault, UsageError, raise_faults
+from isogloss.models.encoding_checks import check_choice, languages_of, place_of, refuse_empty, shown
+from isogloss.models.engine_loading import EngineName, load_engines
 from isogloss.models.fingerprints import Fingerprint
-from isogloss.models.folder import TITLE_TEMPLATE, ModelFolder, read_model_folder
+from isogloss.models.folder import TITLE_TEMPLATE, read_model_folder
 from isogloss.models.hub import resolve_model
 from isogloss.models.persistence import write_model_folder
 from isogloss.models.prompts import LOGGER, resolve_prompts
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from isogloss.engines.bank import BankReport
     from isogloss.engines.torch_tower import TorchTowers
 
-EngineName = Literal["auto", "numpy", "torch"]
+Precision = Literal["as_is", "float16"]
 TowerKind = Literal["shared", "separate", "frozen_passage"]
 ROLES: tuple[Role, Role] = ("query", "passage")
 
@@ -82,8 +84,8 @@ class Retriever:
     Attributes:
         query: Tower of the queries.
         passage: Tower of the passages.
-        towers: `shared` (one set of weights), `separate`, or `frozen_passage` (separate, and training leaves the passage
-            tower as it is).
+        towers: `shared` (one set of weights), `separate`, or `frozen_passage`: separate, and training leaves
+            the passage tower as it is.
         on_overflow: What happens when a text is longer than its tower reads: `warn`, `error` or `ignore`.
         truncation: How many texts lost tokens, by role and language.
         prompts: All prompts by the names that sentence-transformers uses.
@@ -126,11 +128,11 @@ class Retriever:
             ModelError: If it cannot be loaded.
             UsageError: If an argument is none of the allowed values.
         """
-        _check("engine", engine, ("auto", "numpy", "torch"))
-        _check("on_overflow", on_overflow, ("warn", "error", "ignore"))
+        check_choice("engine", engine, ("auto", "numpy", "torch"))
+        check_choice("on_overflow", on_overflow, ("warn", "error", "ignore"))
         folder = read_model_folder(resolve_model(path_or_name), str(path_or_name))
         by_role = resolve_prompts(folder.prompts, folder.default_prompt_name, folder.names, prompts)
-        engines = _engines(folder, by_role, engine, trust_remote_code)
+        engines = load_engines(folder, by_role, engine, trust_remote_code)
         template = str(folder.notes.get("title_template", TITLE_TEMPLATE))
         shared: TowerKind = "separate" if folder.route_names else "shared"
         recorded = folder.notes.get("towers", shared)
@@ -176,7 +178,7 @@ class Retriever:
         Raises:
             UsageError: If it is no role.
         """
-        _check("role", role, ROLES)
+        check_choice("role", role, ROLES)
         return self.query if role == "query" else self.passage
 
     def encode_query(
@@ -234,13 +236,13 @@ class Retriever:
         """As `encode`, with the number of tokens of each text and whether it was truncated."""
         tower = self.tower(role)
         if isinstance(texts, (str, Text)):
-            raise UsageError(f"texts is one text ({_shown(texts)})", next_step="Give a list of texts: [text].")
-        by_text = _languages(texts, languages)
+            raise UsageError(f"texts is one text ({shown(texts)})", next_step="Give a list of texts: [text].")
+        by_text = languages_of(texts, languages)
         whole = [tower.whole_text(text) for text in texts]
-        _refuse_empty(texts, whole, role)
+        refuse_empty(texts, whole, role)
         with progress_bar(f"Encoding {role} texts", len(whole), show=progress) as advance:
             encoded = tower.engine.encode(whole, progress=advance)
-        _refuse_empty(texts, whole, role, encoded)
+        refuse_empty(texts, whole, role, encoded)
         self._report_truncation(tower, texts, by_text, encoded)
         return encoded
 
@@ -268,9 +270,7 @@ class Retriever:
             progress=progress,
         )
 
-    def save(
-        self, path: str | Path, *, overwrite: bool = False, precision: Literal["as_is", "float16"] = "as_is"
-    ) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False, precision: Precision = "as_is") -> None:
         """Writes the sentence-transformers layout, whole or not at all.
 
         Args:
@@ -282,7 +282,7 @@ class Retriever:
             FileError: If it cannot be written; what was there stays as it was.
             UsageError: If `float16` is asked of a model that is not static.
         """
-        _check("precision", precision, ("as_is", "float16"))
+        check_choice("precision", precision, ("as_is", "float16"))
         towers = (self.query, self.passage)
         if precision == "float16":
             towers = _half(self)
@@ -306,7 +306,7 @@ class Retriever:
         )
 
     def untie(self, *, frozen_passage: bool = True) -> Retriever:
-        """A copy whose query tower has weights of its own, equal to those of the passage tower until it is trained.
+        """A copy whose query tower has weights of its own, equal to those it had before until it is trained.
 
         Args:
             frozen_passage: Whether training has to leave the passage tower as it is; its banks stay valid then.
@@ -345,55 +345,13 @@ class Retriever:
         limit = f"longer than the {tower.max_length} tokens that the {tower.role} tower reads"
         if self.on_overflow == "error":
             faults = [
-                Fault(_place(text, index), f"is {limit}: {_shown(text)}")
+                Fault(place_of(text, index), f"is {limit}: {shown(text)}")
                 for index, text in enumerate(texts)
                 if encoded.truncated[index]
             ]
             raise_faults(DataError, f"{tower.role} texts", faults, "Split them, or load with on_overflow='warn'.")
         by_language = ", ".join(f"{language} {count}" for language, count in sorted(found.items()))
         LOGGER.warning("%d of %d texts are %s (%s)", sum(found.values()), len(texts), limit, by_language)
-
-
-def _engines(
-    folder: ModelFolder, prompts: Mapping[Role, str], engine: EngineName, trust_remote_code: bool
-) -> dict[Role, Engine]:
-    shared = not folder.route_names
-    if folder.is_static and engine != "torch":
-        query = StaticEngine.load(folder.routes["query"][0].folder, prompt=prompts["query"])
-        if shared:
-            return {"query": query, "passage": query.with_prompt(prompts["passage"])}
-        return {
-            "query": query,
-            "passage": StaticEngine.load(folder.routes["passage"][0].folder, prompt=prompts["passage"]),
-        }
-    if engine == "numpy":
-        kinds = ", ".join(entry.kind for entry in folder.routes.get("query", [])) or "a transformers checkpoint"
-        raise ModelError(
-            f"{folder.path}: the engine numpy computes static models only, and this is: {kinds}",
-            next_step="Load it with engine='torch' or 'auto'.",
-        )
-    _require_torch()
-    from isogloss.engines.torch_engine import TorchEngine
-    from isogloss.engines.torch_tower import TorchTower
-    from isogloss.models.torch_loading import load_modules
-
-    modules = load_modules(folder, trust_remote_code=trust_remote_code)
-    first = TorchTower(modules["query"], prompt=prompts["query"])
-    second = (
-        first.with_prompt(prompts["passage"])
-        if modules["query"] is modules["passage"]
-        else TorchTower(modules["passage"], prompt=prompts["passage"])
-    )
-    return {"query": TorchEngine(first), "passage": TorchEngine(second)}
-
-
-def _require_torch() -> None:
-    from importlib.util import find_spec
-
-    from isogloss.errors import MissingExtraError
-
-    if find_spec("sentence_transformers") is None or find_spec("torch") is None:
-        raise MissingExtraError("A model that is not static", "train")
 
 
 def _half(retriever: Retriever) -> tuple[Tower, Tower]:
@@ -403,37 +361,3 @@ def _half(retriever: Retriever) -> tuple[Tower, Tower]:
     half = query.engine.half()
     other = half.with_prompt(passage.prompt) if retriever.towers == "shared" else passage.engine.half()
     return Tower("query", half, query.title_template), Tower("passage", other, passage.title_template)
-
-
-def _languages(texts: Sequence[str | Text], languages: Sequence[str | None] | str | None) -> Sequence[str | None]:
-    if languages is None or isinstance(languages, str):
-        return [(text.language if isinstance(text, Text) else None) or languages for text in texts]
-    if len(languages) != len(texts):
-        raise UsageError(f"languages: {len(languages)} for {len(texts)} texts (one each, or one for all)")
-    return languages
-
-
-def _refuse_empty(
-    texts: Sequence[str | Text], whole: Sequence[str], role: Role, encoded: Encoded | None = None
-) -> None:
-    """Raises on texts that are empty, or of which the tokenizer keeps nothing."""
-    faults = []
-    for index, text in enumerate(whole):
-        if not text.strip():
-            faults.append(Fault(_place(texts[index], index), "is empty"))
-        elif encoded is not None and encoded.token_counts[index] == 0:
-            faults.append(Fault(_place(texts[index], index), f"has no token that the model knows: {text[:60]!r}"))
-    raise_faults(DataError, f"{role} texts", faults, "Leave these texts out, or mend them.")
-
-
-def _place(text: str | Text, index: int) -> str:
-    return f"id {text.id}" if isinstance(text, Text) else f"text {index}"
-
-
-def _shown(text: str | Text) -> str:
-    return repr((text if isinstance(text, str) else text.text)[:60])
-
-
-def _check(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise UsageError(f"{name}: '{value}' (allowed: {', '.join(allowed)})")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
@@ -50,7 +50,9 @@ def load_modules(folder: ModelFolder, *, trust_remote_code: bool) -> dict[Role, 
             if "trust_remote_code" in str(broken)
             else "Open it with sentence-transformers to see more, or fetch it again.",
         ) from broken
-    return _checkpoint_modules(folder, model[0]) if folder.is_checkpoint else modules_by_role(model)
+    return (
+        _checkpoint_modules(folder, cast("Transformer", model[0])) if folder.is_checkpoint else modules_by_role(model)
+    )
 
 
 def modules_by_role(model: SentenceTransformer) -> dict[Role, list[nn.Module]]:
@@ -69,7 +71,8 @@ def modules_by_role(model: SentenceTransformer) -> dict[Role, list[nn.Module]]:
             f"The router has no routes for queries and passages (it has: {', '.join(routes)})",
             next_step="Its routes must be called 'query' and 'document'.",
         )
-    return {"query": [*routes["query"], *modules[1:]], "passage": [*routes[passage], *modules[1:]]}
+    towers: Any = routes
+    return {"query": [*towers["query"], *modules[1:]], "passage": [*towers[passage], *modules[1:]]}
 
 
 def engine_for(modules: list[nn.Module], prompt: str) -> StaticEngine | TorchEngine:
@@ -85,7 +88,7 @@ def engine_of_tower(tower: TorchTower) -> StaticEngine | TorchEngine:
 
     first = tower.first
     if isinstance(first, StaticEmbedding) and len(tower.encoder) == 1:
-        weights = narrowest(first.embedding.weight.detach().cpu().numpy().copy())
+        weights: Any = narrowest(first.embedding.weight.detach().cpu().numpy().copy())
         return StaticEngine(weights, Tokenizer.from_str(first.tokenizer.to_str()), prompt=tower.prompt)
     return TorchEngine(tower)
 

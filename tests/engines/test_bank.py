@@ -130,7 +130,8 @@ def test_stale_bank_is_refused(tmp_path, changed):
     make(tmp_path / "bank")
     before = content(tmp_path / "bank")
     bank = Bank.open(tmp_path / "bank")
-    bank.require(PARTS)    other = PARTS | changed
+    bank.require(PARTS)
+    other = PARTS | changed
     for attempt in (lambda: bank.require(other), lambda: make(tmp_path / "bank", fingerprint=other)):
         with pytest.raises(StaleBankError) as caught:
             attempt()

@@ -188,8 +188,8 @@ class TrainSettings(_Section):
     save_steps: int = Field(default=500, ge=1)
     save_total_limit: int | None = Field(default=2, ge=1)
     report_to: str | list[str] = "none"
-    mini_batch_tokens: int = Field(default=16384, ge=1)
-    mini_batch_size: int = Field(default=4096, ge=1)
+    mini_batch_tokens: int | None = Field(default=None, ge=1)
+    mini_batch_size: int | None = Field(default=None, ge=1)
     gather_across_devices: bool = True
     dropout: bool = True
     freeze: list[str] = Field(default_factory=list)

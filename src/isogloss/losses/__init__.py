@@ -20,7 +20,7 @@ from typing import Any
 from isogloss.losses.embedding_match import EmbeddingMatch, embedding_match
 from isogloss.losses.infonce import InfoNCE, infonce
 from isogloss.losses.semantic_contrastive import SemanticContrastive, semantic_contrastive
-from isogloss.losses.terms import Embeddings, Term, masked_share, required_roles, teacher_roles, term
+from isogloss.losses.terms import Embeddings, Term, masked_share, optional_roles, required_roles, teacher_roles, term
 from isogloss.losses.triplet import Triplet, triplet
 
 TERMS: Mapping[str, type[Any]] = MappingProxyType(
@@ -43,6 +43,7 @@ __all__ = [
     "embedding_match",
     "infonce",
     "masked_share",
+    "optional_roles",
     "required_roles",
     "semantic_contrastive",
     "teacher_roles",

@@ -135,6 +135,11 @@ class InfoNCE:
     reverse_weight: float = 0.0
     similarity: Similarity = "dot"
 
+    @property
+    def chosen_optional_roles(self) -> tuple[str, ...]:
+        """Roles that it uses with these options where rows have them."""
+        return () if self.mode == "in_batch" else ("negative_passages",)
+
     def __call__(self, e: Embeddings) -> Tensor:
         """Scalar loss of one step."""
         negatives = e.negative_passages if "negative_passages" in e and self.mode != "in_batch" else None
@@ -165,6 +170,11 @@ class InfoNCE:
             if int(same_query.sum()) > len(query_ids):  # else every query is its own only equal
                 hidden = hidden | ((same_query.float() @ equal.float()) > 0)
         return hidden
+
+    def negatives(self, rows: int, given: int) -> int:
+        """Negatives of each row of a batch of `rows` with `given` negative passages a row."""
+        others = 0 if self.mode == "own_only" else rows - 1
+        return others + {"in_batch": 0, "in_batch_all": rows * given}.get(self.mode, given)
 
     def masked_share(self, e: Embeddings) -> float:
         """Share of the candidates of this step's rows that duplicate, false-negative and padding masks hide."""

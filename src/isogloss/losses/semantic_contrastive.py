@@ -107,6 +107,10 @@ class SemanticContrastive:
             | same_text(target_ids, source_ids)
         )
 
+    def negatives(self, rows: int, given: int) -> int:
+        """Negatives of each sentence in a batch of `rows` pairs."""
+        return rows - 1 if self.denominator == "cross" else 2 * (rows - 1)
+
     def masked_share(self, e: Embeddings) -> float:
         """Share of the other pairs that the mask hides."""
         mask = self.mask(e)

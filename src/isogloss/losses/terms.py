@@ -114,6 +114,12 @@ def required_roles(bound: Term) -> tuple[str, ...]:
     return tuple(chosen) if chosen is not None else bound.roles
 
 
+def optional_roles(bound: Term) -> tuple[str, ...]:
+    """Roles that a term uses where rows have them, which may depend on its options."""
+    chosen = getattr(bound, "chosen_optional_roles", None)
+    return tuple(chosen) if chosen is not None else bound.optional_roles
+
+
 def teacher_roles(bound: Term) -> tuple[str, ...]:
     """Roles whose teacher's vectors a term needs."""
     return tuple(getattr(bound, "teacher_of", ()))

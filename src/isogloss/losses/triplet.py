@@ -58,6 +58,10 @@ class Triplet:
     margin: float = 0.1
     distance: Distance = "cosine"
 
+    def negatives(self, rows: int, given: int) -> int:
+        """Negatives of each row."""
+        return min(given, 1)
+
     def __call__(self, e: Embeddings) -> Tensor:
         """Scalar loss of one step."""
         query, passage, negative = e.query, e.passage, e.negative_passages[:, 0]

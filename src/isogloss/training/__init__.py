@@ -1,0 +1,31 @@
+"""Training: any objective, one cached-gradient step, exact resume.
+
+    report = train("english-query-tuning", "tuned", overrides=["sources.rows.path=my-english.jsonl"])
+
+`assembly` turns a recipe into terms and sources, `step` computes value and gradients, `trainer` runs them in the
+Hugging Face Trainer, `checkpoints` writes its state without pickle, `run` puts it all into a folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isogloss.training.assembly import load_training_recipe
+    from isogloss.training.run import TrainReport, train
+
+_HOMES = {
+    "TrainReport": "isogloss.training.run",
+    "load_training_recipe": "isogloss.training.assembly",
+    "train": "isogloss.training.run",
+}
+
+__all__ = ["TrainReport", "load_training_recipe", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name on first use, so that reading batches needs no transformers."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'isogloss.training' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)

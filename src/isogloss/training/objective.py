@@ -1,0 +1,115 @@
+"""The objective: a weighted sum of terms over the embeddings of one step, its value and its gradients.
+
+Terms read the rows of one source or of several; where several have the same role their rows are put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from isogloss.losses import Embeddings, Term, masked_share, optional_roles, required_roles, teacher_roles
+
+
+@dataclass(frozen=True)
+class BoundTerm:
+    """A term with the sources that it reads.
+
+    Attributes:
+        name: Name in logs, unique in the objective: `infonce(rows)`.
+        term: The loss over roles.
+        sources: Sources whose rows it reads.
+        weight: Weight in the sum, above 0.
+    """
+
+    name: str
+    term: Term
+    sources: tuple[str, ...]
+    weight: float = 1.0
+
+    @property
+    def teacher_roles(self) -> tuple[str, ...]:
+        """Roles whose texts a teacher must have read."""
+        return teacher_roles(self.term)
+
+    def uses(self, role: str) -> bool:
+        """Whether the term takes vectors of a role."""
+        return role in required_roles(self.term) or role in optional_roles(self.term)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Values of one step.
+
+    Attributes:
+        loss: The weighted sum.
+        terms: Value of each term, unweighted.
+        gradient_norms: Norm of each term's unweighted gradient over all embeddings; empty unless asked for.
+        masked: Share of each term's candidates that were hidden; empty unless asked for.
+    """
+
+    loss: Tensor
+    terms: Mapping[str, Tensor]
+    gradient_norms: Mapping[str, float] = field(default_factory=dict)
+    masked: Mapping[str, float] = field(default_factory=dict)
+
+
+class Objective:
+    """A weighted sum of terms. A term of weight 0 is left out, so that it costs and changes nothing."""
+
+    def __init__(self, terms: Sequence[BoundTerm]) -> None:
+        self.terms = tuple(term for term in terms if term.weight > 0)
+
+    @property
+    def teacher_roles(self) -> dict[str, set[str]]:
+        """Roles whose texts a teacher must have read, by source."""
+        wanted: dict[str, set[str]] = {}
+        for bound in self.terms:
+            for source in bound.sources:
+                wanted.setdefault(source, set()).update(bound.teacher_roles)
+        return wanted
+
+    def uses(self, source: str, role: str) -> bool:
+        """Whether any term takes vectors of a source's role."""
+        return any(source in bound.sources and bound.uses(role) for bound in self.terms)
+
+    def evaluate(
+        self, embeddings: Callable[[BoundTerm], Embeddings], leaves: Sequence[Tensor] = (), *, measure: bool = False
+    ) -> Evaluated:
+        """Value of the objective; with `leaves` that require gradients, these gradients too (added to their `.grad`).
+
+        Args:
+            embeddings: Gives the vectors that a term reads.
+            leaves: Tensors that the vectors were made from.
+            measure: Whether the norm of each term's gradient and its masked share are computed, for the log.
+        """
+        values: dict[str, Tensor] = {}
+        norms: dict[str, float] = {}
+        masked: dict[str, float] = {}
+        total: Tensor | None = None
+        for bound in self.terms:
+            given = embeddings(bound)
+            value = bound.term(given)
+            values[bound.name] = value.detach()
+            total = bound.weight * value if total is None else total + bound.weight * value
+            if measure:
+                norms[bound.name] = _gradient_norm(value, leaves)
+                share = masked_share(bound.term, given)
+                if share is not None:
+                    masked[bound.name] = share
+        if total is None:
+            raise ValueError("the objective has no term with a weight above 0")
+        if leaves and total.requires_grad:
+            total.backward()  # type: ignore[no-untyped-call]
+        return Evaluated(total.detach(), values, norms, masked)
+
+
+def _gradient_norm(value: Tensor, leaves: Sequence[Tensor]) -> float:
+    if not leaves or not value.requires_grad:
+        return 0.0
+    gradients = torch.autograd.grad(value, list(leaves), retain_graph=True, allow_unused=True)
+    squares = [gradient.double().square().sum() for gradient in gradients if gradient is not None]
+    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0

@@ -1,0 +1,407 @@
+"""`train`: one recipe, one folder with the model, its log, its checkpoints and a manifest of what really happened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import PreTrainedModel, TrainingArguments
+
+from isogloss.engines.torch_tower import TorchTower, TorchTowers
+from isogloss.errors import CheckpointError, Fault, RecipeError, UsageError, raise_faults
+from isogloss.files import file_errors, read_json, write_json
+from isogloss.models.retriever import Retriever
+from isogloss.progress import progress_bar
+from isogloss.recipe import Recipe, TrainSettings
+from isogloss.records import Role
+from isogloss.training import checkpoints
+from isogloss.training.assembly import bind_objective, check_roles, load_training_recipe, open_sources
+from isogloss.training.encoders import FrozenEncoder, MiniBatch, TrainedEncoder, VectorStore, frozen_tower
+from isogloss.training.objective import Objective
+from isogloss.training.plan import Plan, make_plan
+from isogloss.training.processes import current_processes
+from isogloss.training.progress import RunProgress
+from isogloss.training.sources import Source
+from isogloss.training.sources.reading import expand
+from isogloss.training.step import Batch, CachedStep, Encoder
+from isogloss.training.stored_vectors import passage_bank, teacher_vectors
+from isogloss.training.texts import Ids, TextTable, unique_numbers
+from isogloss.training.trainer import LOG, Advance, RecipeTrainer, truncate_log
+
+MANIFEST = "manifest.json"
+MODEL = "model"
+Resume = Literal["auto", "previous", "never"]
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a run did.
+
+    Attributes:
+        folder: Its folder.
+        model: The trained model in it; None after a dry run.
+        plan: What it was going to do.
+        resumed_from: Step of the checkpoint it went on from, 0 for none.
+        seconds: Time of all its parts.
+        losses: Last mean of the loss and of each term.
+        rows_seen: Rows by source and language.
+        drift: Largest change of a trained weight.
+    """
+
+    folder: Path
+    model: Path | None
+    plan: Plan
+    resumed_from: int = 0
+    seconds: float = 0.0
+    losses: Mapping[str, float] = field(default_factory=dict)
+    rows_seen: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    drift: float = 0.0
+
+
+def train(
+    recipe: str | Path | Recipe,
+    out: str | Path,
+    *,
+    resume: Resume = "auto",
+    overrides: Sequence[str] = (),
+    dry_run: bool = False,
+    retriever: Retriever | None = None,
+    announce: Callable[[str], None] | None = None,
+    progress: bool = True,
+) -> TrainReport:
+    """Trains a retriever by a recipe.
+
+    Args:
+        recipe: Name of a shipped recipe, path of one, or a recipe.
+        out: Folder for the model, the log, the checkpoints and the manifest.
+        resume: `auto` goes on from the newest checkpoint in `out`, `previous` from the newest intact one, `never` wants
+            an empty folder.
+        overrides: Changes such as `train.max_steps=10`; for recipes by name or path.
+        dry_run: Reads everything, makes the plan and stops.
+        retriever: Trained instead of the recipe's `model.base`.
+        announce: Takes the lines of the plan before the first step.
+        progress: Whether a progress bar is shown where standard error is a terminal.
+
+    Raises:
+        CheckpointError: If a checkpoint is corrupt, incomplete or of another run.
+        DataError: If training data are faulty.
+        RecipeError: If the recipe is faulty.
+        UsageError: If `out` holds something else.
+    """
+    chosen = recipe if isinstance(recipe, Recipe) else load_training_recipe(str(recipe), overrides=overrides)
+    folder = Path(out)
+    run = _Run.prepare(chosen, retriever)
+    for line in run.plan.lines():
+        (announce or _ignore)(line)
+    if dry_run:
+        return TrainReport(folder, None, run.plan)
+    checkpoint = find_checkpoint(folder, resume, run.digest)
+    return run.execute(folder, checkpoint, progress=progress and sys.stderr.isatty())
+
+
+def find_checkpoint(folder: Path, resume: Resume, run_digest: str) -> Path | None:
+    """The checkpoint that a run goes on from, or None for a fresh start.
+
+    Raises:
+        CheckpointError: If it is corrupt, incomplete or of another run.
+        UsageError: If the folder holds a run that is not to be resumed.
+    """
+    if resume not in ("auto", "previous", "never"):
+        raise UsageError(f"resume: '{resume}' (allowed: auto, previous, never)")
+    found = checkpoints.checkpoints(folder)
+    if resume == "never":
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty", next_step="Choose another folder, or resume='auto'.")
+        return None
+    if not found and (folder / MANIFEST).is_file():
+        if read_json(folder / MANIFEST).get("run_digest") != run_digest:
+            raise UsageError(
+                f"{folder} holds another run: recipe, data or base model differ", next_step="Choose another folder."
+            )
+        return None
+    failures: list[Fault] = []
+    for path in found:
+        try:
+            checkpoints.verify(path, run_digest=run_digest, processes=current_processes().count)
+        except CheckpointError as error:
+            if resume == "auto":
+                raise
+            failures.append(Fault(path.name, error.message))
+        else:
+            return path
+    raise_faults(CheckpointError, f"{folder} has no intact checkpoint", failures, "Remove them to start afresh.")
+    return None
+
+
+def _ignore(line: str) -> None:
+    """Takes a line and does nothing with it."""
+
+
+@dataclass
+class _Run:
+    """Everything that a recipe names, opened."""
+
+    recipe: Recipe
+    retriever: Retriever
+    towers: TorchTowers
+    texts: TextTable
+    sources: dict[str, Source]
+    objective: Objective
+    plan: Plan
+
+    @cached_property
+    def data(self) -> dict[str, dict[str, str]]:
+        """Hash of each file of each source."""
+        return {name: _files(self.recipe.sources[name].paths) for name in self.sources}
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash over what the run computes with: recipe, data and the model that it begins from."""
+        base = [self.retriever.tower(role).fingerprint.digest for role in ("query", "passage")]
+        content = json.dumps([self.recipe.digest(), self.data, base], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @classmethod
+    def prepare(cls, recipe: Recipe, retriever: Retriever | None) -> _Run:
+        base = retriever or Retriever.load(recipe.model.base)
+        if recipe.model.towers != "shared" and base.towers == "shared":
+            base = base.untie(frozen_passage=recipe.model.towers == "frozen_passage")
+        if recipe.model.towers != base.towers:
+            if recipe.model.towers == "shared" or base.towers == "frozen_passage":
+                raise RecipeError(
+                    f"the towers of '{recipe.model.base}' are {base.towers}, the recipe wants {recipe.model.towers}",
+                    next_step=f"Set model.towers={base.towers}.",
+                )
+            base = base.untie(frozen_passage=True)
+        texts = TextTable()
+        objective = bind_objective(recipe)
+        sources = open_sources(recipe, texts, _passage_text(base))
+        check_roles(objective, sources)
+        if recipe.teacher is None and any(bound.teacher_roles for bound in objective.terms):
+            raise RecipeError("a term matches a teacher, and the recipe has none", next_step="Add: teacher: {bank: …}")
+        towers = base.to_torch()
+        _freeze(towers, recipe)
+        _set_options(towers, recipe.train)
+        steps = _steps(recipe.train, sources)
+        plan = make_plan(recipe, steps, sources, objective, towers)
+        return cls(recipe, base, towers, texts, sources, objective, plan)
+
+    def draw(self, step: int) -> Batch:
+        """The rows of a step."""
+        return Batch(
+            {name: source.draw(step) for name, source in self.sources.items()},
+            {name: source.roles for name, source in self.sources.items()},
+        )
+
+    def execute(self, folder: Path, checkpoint: Path | None, *, progress: bool) -> TrainReport:
+        """Trains, saves, and writes the manifest."""
+        settings = self.recipe.train
+        with file_errors(folder, "write"):
+            folder.mkdir(parents=True, exist_ok=True)
+        resumed_from = int(checkpoint.name.split("-")[1]) if checkpoint is not None else 0
+        first = current_processes().rank == 0
+        if first:
+            truncate_log(folder / LOG, resumed_from)
+        with progress_bar("Training", self.plan.steps, show=progress and first) as advance:
+            trainer = RecipeTrainer(
+                self.towers,
+                _arguments(settings, folder, self.plan.steps),
+                make_step=self._make_step,
+                draw=self.draw,
+                run_digest=self.digest,
+                dropout=settings.dropout,
+                sparse_adam=settings.optim == "sparse_adam",
+                callbacks=[Advance(advance)],
+            )
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+        counted = trainer.finish()
+        report = TrainReport(
+            folder=folder,
+            model=folder / MODEL,
+            plan=self.plan,
+            resumed_from=resumed_from,
+            seconds=counted.seconds,
+            losses=counted.last,
+            rows_seen=counted.rows_seen({name: tuple(source.group_names) for name, source in self.sources.items()}),
+            drift=trainer.drift(),
+        )
+        if first:
+            self.towers.cpu()
+            self.retriever.with_towers(self.towers).save(folder / MODEL, overwrite=True)
+            write_json(folder / MANIFEST, self._manifest(report))
+        return report
+
+    def _make_step(self, device: torch.device) -> CachedStep:
+        settings = self.recipe.train
+        mini_batch = MiniBatch(settings.mini_batch_tokens, settings.mini_batch_size)
+        autocast = _autocast(settings, device)
+        trained: dict[int, Encoder] = {}
+        encoders: dict[Role, Encoder] = {}
+        for role, tower in self.towers.towers.items():
+            if role == "passage" and self.towers.frozen_passage:
+                encoders[role] = FrozenEncoder(self._frozen_passages(tower, mini_batch), device)
+            else:
+                encoder = TrainedEncoder(tower, self.texts, mini_batch=mini_batch, autocast=autocast)
+                encoders[role] = trained.setdefault(id(tower), encoder)
+        return CachedStep(
+            encoders,
+            self.objective,
+            teacher=self._teacher(),
+            processes=current_processes(),
+            gather=settings.gather_across_devices,
+        )
+
+    def _frozen_passages(self, tower: TorchTower, mini_batch: MiniBatch) -> VectorStore:
+        model = self.recipe.model
+        if model.passages_from == "bank" and model.bank is not None:
+            return passage_bank(model.bank, self.retriever, self.texts, self._numbers_encoded_as("passage"))
+        return frozen_tower(tower, self.texts, mini_batch=mini_batch)
+
+    def _teacher(self) -> VectorStore | None:
+        if self.recipe.teacher is None:
+            return None
+        wanted = [
+            column
+            for name, roles in self.objective.teacher_roles.items()
+            for role, column in getattr(self.sources[name], "columns", {}).items()
+            if role in roles
+        ]
+        return teacher_vectors(self.recipe.teacher, self.texts, unique_numbers(wanted), self.retriever.dimension)
+
+    def _numbers_encoded_as(self, tower: Role) -> Ids:
+        columns = [
+            column
+            for name, source in self.sources.items()
+            for role, column in getattr(source, "columns", {}).items()
+            if source.roles[role] == tower and self.objective.uses(name, role)
+        ]
+        return unique_numbers(columns)
+
+    def _manifest(self, report: TrainReport) -> dict[str, Any]:
+        return {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "run_digest": self.digest,
+            "versions": _versions(),
+            "data": self.data,
+            "fingerprints": {
+                "base": {role: self.retriever.tower(role).fingerprint.digest for role in ("query", "passage")},
+            },
+            "processes": current_processes().count,
+            "plan": self.plan.lines(),
+            "steps": self.plan.steps,
+            "resumed_from": report.resumed_from,
+            "seconds": round(report.seconds, 3),
+            "losses": dict(report.losses),
+            "drift": report.drift,
+            "rows_seen": {source: dict(rows) for source, rows in report.rows_seen.items()},
+        }
+
+
+def _passage_text(retriever: Retriever) -> Callable[[str, str], str]:
+    from isogloss.records import Text
+
+    return lambda title, passage: retriever.passage.whole_text(Text("", passage, title=title))
+
+
+def _steps(settings: TrainSettings, sources: Mapping[str, Source]) -> int:
+    """Steps of the run; an epoch lasts until the source with the most batches has given each of its rows."""
+    if settings.max_steps is not None:
+        return settings.max_steps
+    epoch = max(int(np.ceil(source.rows / source.batch)) for source in sources.values())
+    return max(1, int(np.ceil(settings.num_train_epochs * epoch)))
+
+
+def _freeze(towers: nn.Module, recipe: Recipe) -> None:
+    faults = []
+    names = [name for name, value in towers.named_parameters() if value.requires_grad]
+    for index, pattern in enumerate(recipe.train.freeze):
+        matched = [name for name in names if re.search(pattern, name)]
+        if not matched:
+            faults.append(Fault(f"train.freeze[{index}]", f"'{pattern}' matches no weight", f"such as {names[0]}"))
+        for name, value in towers.named_parameters():
+            if name in matched:
+                value.requires_grad_(False)
+    if not any(value.requires_grad for value in towers.parameters()):
+        faults.append(Fault("train.freeze", "leaves nothing to train"))
+    raise_faults(RecipeError, "recipe", faults, "Nothing was started.")
+
+
+def _set_options(towers: nn.Module, settings: TrainSettings) -> None:
+    """Switches what the modules themselves must know: sparse gradients, and activations that are computed again."""
+    for module in towers.modules():
+        if settings.sparse_embeddings and isinstance(module, nn.EmbeddingBag) and module.weight.requires_grad:
+            module.sparse = True
+        if settings.gradient_checkpointing and isinstance(module, PreTrainedModel):
+            module.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
+
+
+def _autocast(settings: TrainSettings, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    wanted = settings.bf16 == "always" or (
+        settings.bf16 == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    )
+    if not wanted:
+        return nullcontext
+    return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def _arguments(settings: TrainSettings, folder: Path, steps: int) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=1,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.lr_scheduler_type,
+        lr_scheduler_kwargs=dict(settings.lr_scheduler_kwargs),
+        warmup_steps=settings.warmup_steps or int(settings.warmup_ratio * steps),
+        optim="adamw_torch" if settings.optim == "sparse_adam" else settings.optim,
+        optim_args=settings.optim_args,
+        weight_decay=settings.weight_decay,
+        adam_beta1=settings.adam_beta1,
+        adam_beta2=settings.adam_beta2,
+        adam_epsilon=settings.adam_epsilon,
+        max_grad_norm=settings.max_grad_norm,
+        seed=settings.seed,
+        logging_strategy="steps",
+        logging_steps=settings.logging_steps,
+        logging_nan_inf_filter=False,
+        save_strategy=settings.save_strategy,
+        save_steps=settings.save_steps,
+        save_total_limit=settings.save_total_limit,
+        report_to=settings.report_to,
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+    )
+
+
+def _versions() -> dict[str, str]:
+    names = ("isogloss", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy", "accelerate")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+
+
+def _files(paths: Sequence[str]) -> dict[str, str]:
+    """Hash of each file of a source."""
+    found = {}
+    for path in expand(paths) if paths else []:
+        digest = hashlib.sha256()
+        with file_errors(path, "read"), Path(path).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        found[path] = digest.hexdigest()
+    return found
+
+
+__all__ = ["Resume", "RunProgress", "TrainReport", "find_checkpoint", "train"]

@@ -1,0 +1,269 @@
+"""One training step for any objective, in memory bounded by a chunk of texts.
+
+1. Collect the distinct texts of each encoder; a text that two terms share is encoded once.
+2. Encode them in chunks without a graph, remembering the random state of each chunk.
+3. Evaluate the objective on all vectors; this gives its gradient with respect to every vector.
+4. Encode each chunk again, with a graph and the remembered random state (hence the same dropout), and send its vectors'
+   gradients into the parameters.
+
+Where all texts of an encoder fit into one chunk the first pass keeps its graph and there is no second. Frozen encoders
+give constants. With several processes each encodes a share of the texts, the vectors are gathered, and every process
+evaluates the objective on the rows of all: their gradients sum up to those of one process on the union.
+Source of the scheme: Gao et al. 2021 (2101.06983); the sharing of texts among terms and processes is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isogloss.losses import Embeddings
+from isogloss.records import Role
+from isogloss.training.encoders import FrozenEncoder, TrainedEncoder, VectorStore
+from isogloss.training.objective import BoundTerm, Evaluated, Objective
+from isogloss.training.processes import OneProcess, Processes
+from isogloss.training.sources.base import Drawn
+from isogloss.training.texts import MISSING, Ids, unique_numbers
+
+Encoder = TrainedEncoder | FrozenEncoder
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one step by source, the same in every process."""
+
+    drawn: Mapping[str, Drawn]
+    roles: Mapping[str, Mapping[str, Role]]
+
+    def part(self, rank: int, count: int) -> Batch:
+        """The rows of one process of several, for runs that do not gather."""
+        return Batch({name: _part(drawn, rank, count) for name, drawn in self.drawn.items()}, self.roles)
+
+
+def _part(drawn: Drawn, rank: int, count: int) -> Drawn:
+    chosen = np.array_split(np.arange(len(drawn.groups)), count)[rank]
+    return Drawn({role: column[chosen] for role, column in drawn.columns.items()}, drawn.groups[chosen])
+
+
+class CachedStep:
+    """Value and gradients of an objective for one batch.
+
+    Args:
+        encoders: Encoder of each role of towers; one object twice where the towers share weights and prompt.
+        objective: The terms.
+        teacher: Vectors of a teacher, for terms that match them.
+        processes: The processes that train together.
+        gather: Whether the rows of all processes are one batch; else each evaluates its own rows and gradients average.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[Role, Encoder],
+        objective: Objective,
+        *,
+        teacher: VectorStore | None = None,
+        processes: Processes | None = None,
+        gather: bool = True,
+    ) -> None:
+        self._encoders = encoders
+        self._objective = objective
+        self._teacher = teacher
+        self._processes = processes or OneProcess()
+        self._gather = gather
+
+    def __call__(self, batch: Batch, *, measure: bool = False) -> Evaluated:
+        """Adds the gradients of this process's texts to the parameters; see `Processes.sum_gradients` for the rest."""
+        if not self._gather:
+            batch = batch.part(self._processes.rank, self._processes.count)
+        passes = {id(encoder): _Pass(encoder, self._sharing()) for encoder in self._encoders.values()}
+        for name, roles in batch.roles.items():
+            for role, tower in roles.items():
+                if role in batch.drawn[name].columns and self._objective.uses(name, role):
+                    passes[id(self._encoders[tower])].want(batch.drawn[name].columns[role])
+        for one in passes.values():
+            one.encode()
+        given = _Given(batch, self._encoders, passes, self._teacher)
+        leaves = [one.leaf for one in passes.values() if one.leaf is not None and one.leaf.requires_grad]
+        evaluated = self._objective.evaluate(given.embeddings, leaves, measure=measure)
+        for one in passes.values():
+            one.replay()
+        return evaluated
+
+    @property
+    def gradient_divisor(self) -> float:
+        """What the sum of the processes' gradients is divided by to be the gradient of the loss."""
+        return 1.0 if self._gather else float(self._processes.count)
+
+    def _sharing(self) -> Processes:
+        return self._processes if self._gather else OneProcess()
+
+
+class _Pass:
+    """The texts of one encoder in one step: encoded once, replayed once."""
+
+    def __init__(self, encoder: Encoder, processes: Processes) -> None:
+        self._encoder = encoder
+        self._processes = processes
+        self._columns: list[Ids] = []
+        self._numbers: Ids = np.zeros(0, dtype=np.int64)
+        self._own: Ids = np.zeros(0, dtype=np.int64)
+        self._chunks: list[Ids] = []
+        self._states: list[_RandomState] = []
+        self._graph: Tensor | None = None
+        self.leaf: Tensor | None = None
+
+    def want(self, column: Ids) -> None:
+        self._columns.append(column)
+
+    def positions(self, column: Ids) -> Ids:
+        """Places of texts among the vectors; a missing text gets the first, which a mask hides."""
+        return np.where(column == MISSING, 0, np.searchsorted(self._numbers, column))
+
+    def encode(self) -> None:
+        self._numbers = unique_numbers(self._columns)
+        if not len(self._numbers):
+            return
+        if isinstance(self._encoder, FrozenEncoder):
+            self.leaf = self._encoder.vectors(self._numbers)
+            return
+        shares = self._shares()
+        self._own = shares[self._processes.rank]
+        own = self._encode_own(self._encoder)
+        parts = self._processes.gather(own.detach(), [len(share) for share in shares])
+        whole = torch.cat(parts)
+        order = torch.from_numpy(np.argsort(np.concatenate(shares), kind="stable")).to(whole.device)
+        self.leaf = (whole if self._processes.count == 1 else whole[order]).requires_grad_()
+
+    def _shares(self) -> list[Ids]:
+        """Positions of the texts of each process, dealt by length so that all have about the same work."""
+        count = self._processes.count
+        if count == 1 or not isinstance(self._encoder, TrainedEncoder):
+            return [np.arange(len(self._numbers))]
+        by_length = np.argsort(-self._encoder.counts(self._numbers), kind="stable")
+        return [by_length[rank::count] for rank in range(count)]
+
+    def _encode_own(self, encoder: TrainedEncoder) -> Tensor:
+        numbers = self._numbers[self._own]
+        self._chunks = encoder.chunks(numbers)
+        if len(self._chunks) == 1:
+            self._graph = encoder.forward(numbers[self._chunks[0]])
+            return _in_order([self._graph], self._chunks)
+        vectors = []
+        with torch.no_grad():
+            for chunk in self._chunks:
+                self._states.append(_RandomState(encoder.tower.device))
+                vectors.append(encoder.forward(numbers[chunk]))
+        if not vectors:
+            return torch.zeros((0, encoder.tower.dimension), device=encoder.tower.device)
+        return _in_order(vectors, self._chunks)
+
+    def replay(self) -> None:
+        """Sends the gradients of the vectors into the parameters."""
+        if self.leaf is None or self.leaf.grad is None or not isinstance(self._encoder, TrainedEncoder):
+            return
+        gradients = self.leaf.grad[torch.from_numpy(self._own).to(self.leaf.device)]
+        if self._graph is not None:
+            self._graph.backward(gradients[_tensor(self._chunks[0], gradients)])  # type: ignore[no-untyped-call]
+            return
+        numbers = self._numbers[self._own]
+        for chunk, state in zip(self._chunks, self._states, strict=True):
+            with state.replayed():
+                vectors = self._encoder.forward(numbers[chunk])
+            vectors.backward(gradients[_tensor(chunk, gradients)])  # type: ignore[no-untyped-call]
+
+
+class _Given:
+    """Vectors by source and role, made once and put together for each term."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        encoders: Mapping[Role, Encoder],
+        passes: Mapping[int, _Pass],
+        teacher: VectorStore | None,
+    ) -> None:
+        self._batch = batch
+        self._encoders = encoders
+        self._passes = passes
+        self._teacher = teacher
+        self._made: dict[tuple[str, str], Tensor] = {}
+
+    def embeddings(self, bound: BoundTerm) -> Embeddings:
+        vectors: dict[str, list[Tensor]] = {}
+        ids: dict[str, list[Ids]] = {}
+        taught: dict[str, list[NDArray[np.float32]]] = {}
+        for source in bound.sources:
+            drawn = self._batch.drawn[source]
+            for role, column in drawn.columns.items():
+                if bound.uses(role):
+                    vectors.setdefault(role, []).append(self._vectors(source, role, column))
+                ids.setdefault(role, []).append(column)
+                if role in bound.teacher_roles and self._teacher is not None:
+                    taught.setdefault(role, []).append(self._teacher.vectors(column))
+        device = next(parts[0].device for parts in vectors.values())
+        return Embeddings(
+            {role: _joined(parts) for role, parts in vectors.items()},
+            text_ids={role: torch.from_numpy(_joined_ids(parts)).to(device) for role, parts in ids.items()},
+            teacher={role: torch.from_numpy(np.concatenate(parts)).to(device) for role, parts in taught.items()},
+        )
+
+    def _vectors(self, source: str, role: str, column: Ids) -> Tensor:
+        key = (source, role)
+        if key not in self._made:
+            one = self._passes[id(self._encoders[self._batch.roles[source][role]])]
+            if one.leaf is None:
+                raise ValueError(f"source '{source}' has no text of the role '{role}' in this step")
+            self._made[key] = one.leaf[torch.from_numpy(one.positions(column)).to(one.leaf.device)]
+        return self._made[key]
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Rows of several sources under each other; rows with fewer texts are filled up with masked zeros."""
+    if len(parts) == 1:
+        return parts[0]
+    if parts[0].dim() == 3:
+        width = max(part.shape[1] for part in parts)
+        parts = [torch.nn.functional.pad(part, (0, 0, 0, width - part.shape[1])) for part in parts]
+    return torch.cat(parts)
+
+
+def _joined_ids(parts: list[Ids]) -> Ids:
+    if parts[0].ndim == 2:
+        width = max(part.shape[1] for part in parts)
+        parts = [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=MISSING) for part in parts]
+    return np.concatenate(parts)
+
+
+def _in_order(vectors: list[Tensor], chunks: list[Ids]) -> Tensor:
+    """Vectors of chunks, put back into the order of the texts."""
+    order = np.argsort(np.concatenate(chunks), kind="stable")
+    whole = torch.cat([chunk.detach() for chunk in vectors])
+    return whole[_tensor(order, whole)]
+
+
+def _tensor(positions: Ids, like: Tensor) -> Tensor:
+    return torch.from_numpy(positions).to(like.device)
+
+
+class _RandomState:
+    """The random state before a forward pass, so that its replay drops the same activations."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._cpu = torch.get_rng_state()
+        self._cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        devices = [self._device] if self._cuda is not None else []
+        with torch.random.fork_rng(devices=devices):
+            torch.set_rng_state(self._cpu)
+            if self._cuda is not None:
+                torch.cuda.set_rng_state(self._cuda, self._device)
+            yield

@@ -1,0 +1,156 @@
+"""Vectors that training reads and does not compute: frozen passages from a bank, a teacher's from bank or model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isogloss.engines.bank import Bank
+from isogloss.errors import DataError, Fault, RecipeError, raise_faults
+from isogloss.recipe import TeacherSettings
+from isogloss.records import Text
+from isogloss.training.encoders import ComputedVectors, VectorStore
+from isogloss.training.texts import MISSING, Ids, TextTable
+
+if TYPE_CHECKING:
+    from isogloss.models.retriever import Retriever
+
+PROJECTION_SAMPLE = 20_000
+
+
+class BankVectors:
+    """Vectors of a bank, found by the text.
+
+    Args:
+        bank: The bank.
+        texts: Texts of the run.
+        whole_text: How a passage of the bank is written in a row: with its title.
+    """
+
+    def __init__(self, bank: Bank, texts: TextTable, whole_text: Callable[[Text], str]) -> None:
+        self._bank = bank
+        self._texts = texts
+        self._ids: dict[int, str] = {}
+        for text in bank.texts():
+            number = texts.number(whole_text(text))
+            if number != MISSING:
+                self._ids.setdefault(number, text.id)
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._bank.dimension
+
+    def holds(self, numbers: Ids) -> NDArray[np.bool_]:
+        """Whether the bank has each text."""
+        return np.asarray([number in self._ids for number in numbers.tolist()], dtype=np.bool_)
+
+    def vectors(self, numbers: Ids) -> NDArray[np.float32]:
+        """Vectors of some texts, float32.
+
+        Raises:
+            DataError: If the bank lacks some, with all of them.
+        """
+        self.require(numbers)
+        return self._bank.get([self._ids[number] for number in numbers.tolist()])
+
+    def require(self, numbers: Ids) -> None:
+        """Checks that the bank has all of some texts.
+
+        Raises:
+            DataError: With every text that it lacks.
+        """
+        missing = numbers[~self.holds(numbers)]
+        faults = [Fault("", f"not there: {self._texts[number][:80]!r}") for number in missing.tolist()]
+        step = "Add them with `isogloss encode --append`, or set model.passages_from=tower."
+        raise_faults(DataError, f"the bank {self._bank.path} lacks texts of the training rows", faults, step)
+
+
+def passage_bank(path: str, retriever: Retriever, texts: TextTable, wanted: Ids) -> VectorStore:
+    """Vectors of the passages from a bank of this retriever's passage tower.
+
+    Args:
+        path: Folder of the bank.
+        retriever: Its passage tower must have made the bank.
+        texts: Texts of the run.
+        wanted: Texts that the rows need.
+
+    Raises:
+        DataError: If the bank lacks some of them.
+        StaleBankError: If another tower made it.
+    """
+    bank = Bank.open(Path(path))
+    bank.require(retriever.passage.fingerprint)
+    stored = BankVectors(bank, texts, retriever.passage.whole_text)
+    stored.require(wanted)
+    return ComputedVectors(stored.vectors)
+
+
+def teacher_vectors(settings: TeacherSettings, texts: TextTable, wanted: Ids, dimension: int) -> VectorStore:
+    """A teacher's vectors of texts: from its bank where that has them, else from its model.
+
+    Args:
+        settings: The recipe's teacher.
+        texts: Texts of the run.
+        wanted: Texts that it will be asked for.
+        dimension: Length of the student's vectors.
+
+    Raises:
+        DataError: If there is a bank alone and it lacks some texts.
+        RecipeError: If the vectors have another length than the student's and nothing projects them.
+    """
+    stored = BankVectors(Bank.open(Path(settings.bank)), texts, lambda text: text.text) if settings.bank else None
+    model = None
+    if settings.model is not None and (stored is None or not stored.holds(wanted).all()):
+        from isogloss.models.retriever import Retriever
+
+        model = Retriever.load(settings.model, on_overflow="ignore")
+    elif stored is not None:
+        stored.require(wanted)
+
+    def encode(numbers: Ids) -> NDArray[np.float32]:
+        held = stored.holds(numbers) if stored is not None else np.zeros(len(numbers), dtype=np.bool_)
+        parts: dict[bool, NDArray[np.float32]] = {}
+        if stored is not None and held.any():
+            parts[True] = stored.vectors(numbers[held])
+        if model is not None and not held.all():
+            parts[False] = model.encode_query(texts.texts(numbers[~held].tolist()))
+        vectors = np.zeros((len(numbers), next(iter(parts.values())).shape[1]), dtype=np.float32)
+        for side, part in parts.items():
+            vectors[held == side] = part
+        return vectors
+
+    size = stored.dimension if stored is not None else model.dimension if model is not None else dimension
+    if size == dimension:
+        return ComputedVectors(encode)
+    if settings.projection == "none" or size < dimension:
+        raise RecipeError(
+            f"the teacher's vectors have {size} dimensions, the student's {dimension}",
+            next_step="Set teacher.projection=pca where the teacher's are more, or choose another teacher.",
+        )
+    axes = principal_axes(encode(_sample(wanted)), dimension)
+    return ComputedVectors(lambda numbers: _unit(encode(numbers) @ axes))
+
+
+def principal_axes(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
+    """Directions of greatest energy, shape (dim, dimension), about the origin, so that cosines keep their meaning."""
+    energy = vectors.astype(np.float64).T @ vectors.astype(np.float64)
+    _, directions = np.linalg.eigh(energy)
+    axes: NDArray[np.float32] = directions[:, ::-1][:, :dimension].astype(np.float32)
+    return axes
+
+
+def _sample(numbers: Ids) -> Ids:
+    if len(numbers) <= PROJECTION_SAMPLE:
+        return numbers
+    return np.random.default_rng(0).choice(numbers, size=PROJECTION_SAMPLE, replace=False)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (vectors / np.maximum(length, 1e-12)).astype(np.float32)
+    return unit

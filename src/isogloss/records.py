@@ -6,9 +6,11 @@ Field names are the roles of the five methods. Texts are stored without prompts;
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from isogloss.errors import Fault, UsageError, raise_faults
 
 Role = Literal["query", "passage"]
 Qrels = Mapping[str, Mapping[str, int]]
@@ -112,6 +114,37 @@ class EvalSet:
     def mixed_pool(self) -> EvalSet:
         """The set with all queries over all passages, every translation of a relevant passage being relevant."""
         return self._restricted(f"{self.name}.mixed", self.queries, self.passages)
+
+    def select(
+        self, *, query_languages: Collection[str] | None = None, passage_languages: Collection[str] | None = None
+    ) -> EvalSet:
+        """The set with only some languages.
+
+        Args:
+            query_languages: Normalised languages of the queries to keep; all where None.
+            passage_languages: Normalised languages of the passages to keep. Every translation among them of a relevant
+                passage is then relevant. Where None, passages and judgements stay as they are.
+
+        Raises:
+            UsageError: If the set has none of a language asked for.
+        """
+        faults = [
+            Fault(f"{role}_languages", f"'{tag}' has no text in {self.name}", f"it has: {', '.join(has)}")
+            for role, wanted, has in (
+                ("query", query_languages, self.query_languages),
+                ("passage", passage_languages, self.passage_languages),
+            )
+            for tag in wanted or ()
+            if tag not in has
+        ]
+        raise_faults(UsageError, self.name, faults, "Choose among the languages that it has.")
+        queries = self.queries
+        if query_languages is not None:
+            queries = tuple(text for text in queries if text.language in query_languages)
+        if passage_languages is None:
+            return replace(self, queries=queries, qrels={text.id: self.qrels[text.id] for text in queries})
+        passages = tuple(text for text in self.passages if text.language in passage_languages)
+        return self._restricted(self.name, queries, passages)
 
     def _restricted(self, name: str, queries: tuple[Text, ...], passages: tuple[Text, ...]) -> EvalSet:
         kept = {passage.id for passage in passages}

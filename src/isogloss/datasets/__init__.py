@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from isogloss.datasets.parallel import read_parallel
+from isogloss.datasets.loading import load
+from isogloss.datasets.parallel import read_multiway, read_parallel
+from isogloss.datasets.registry import KNOWN_SETS, LAYOUTS, KnownSet, Layout
 from isogloss.datasets.rows import read_rows
 
-__all__ = ["read_parallel", "read_rows"]
+__all__ = ["KNOWN_SETS", "LAYOUTS", "KnownSet", "Layout", "load", "read_multiway", "read_parallel", "read_rows"]

@@ -5,8 +5,8 @@
     qrels/<split>.tsv   query-id, corpus-id, score
 
 `lang` is our addition. Texts are translations of each other where `metadata.parallel_id` says so, or where their ids
-differ only in an ending `.<lang>` that equals the record's own `lang`. Passages with a `pair` are a pool of their own: a
-query looks only among those whose `pair` is its own, or its language.
+differ only in an ending `.<lang>` that equals the record's own `lang`. Passages with a `pair` are a pool of their own:
+a query looks only among those whose `pair` is its own, or its language.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ _PREFERRED_SPLITS = ("test", "dev", "validation", "val")
 
 
 def is_beir(path: Path) -> bool:
-    """Whether a folder looks like BEIR's."""
-    return path.is_dir() and _existing(path, "corpus.jsonl") is not None
+    """Whether a folder looks like BEIR's, be it that a file is missing."""
+    if not path.is_dir():
+        return False
+    files = [_existing(path, name) for name in ("corpus.jsonl", "queries.jsonl")]
+    return any(files) or any((path / "qrels").glob("*.tsv*"))
 
 
 def read_beir(path: Path, *, split: str | None = None) -> EvalSet:

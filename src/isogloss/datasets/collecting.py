@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ class Judgements:
         path: Path,
         queries: Texts,
         passages: Texts,
-        rename: Callable[[str], str] = str,
+        ending: str = "",
     ) -> None:
         """Keeps the judgements of one file.
 
@@ -132,16 +132,16 @@ class Judgements:
             path: The file, for messages.
             queries: The queries they may name.
             passages: The passages they may name.
-            rename: From an id in the file to the id in the set.
+            ending: What the ids in the set have beyond those in the file.
         """
         for query, grades, lines in judged:
-            query_id = rename(query)
+            query_id = query + ending
             if query_id not in queries:
                 self.faults.append(Fault(f"{path}:{min(lines.values())}", f"query '{query}' is in no query file"))
                 continue
             row = self.qrels.setdefault(query_id, {})
             for passage, grade in grades.items():
-                passage_id = rename(passage)
+                passage_id = passage + ending
                 if passage_id in passages:
                     row[passage_id] = grade
                 else:

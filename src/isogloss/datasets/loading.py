@@ -1,0 +1,116 @@
+"""One way in to every evaluation set: by path, by name, or by name on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from isogloss.datasets.bitext import read_bitext
+from isogloss.datasets.hub import fetch, hub_name
+from isogloss.datasets.miracl import read_miracl
+from isogloss.datasets.registry import KNOWN_SETS, layout_of
+from isogloss.errors import Fault, FileError, UnknownLanguageError, UsageError, did_you_mean, raise_faults
+from isogloss.files import check_file, file_errors
+from isogloss.languages import normalize
+from isogloss.records import EvalSet
+
+DATA_VARIABLE = "ISOGLOSS_DATA"
+
+
+def load(
+    name_or_path: str | os.PathLike[str],
+    *,
+    query_languages: Iterable[str] | None = None,
+    passage_languages: Iterable[str] | None = None,
+    split: str | None = None,
+) -> EvalSet:
+    """Loads an evaluation set.
+
+    A path comes first; then a name is looked for in the folder that the environment variable ISOGLOSS_DATA names; then
+    on the Hugging Face hub, where the extra `hub` is installed.
+
+    Args:
+        name_or_path: A file or folder in a known layout, the name of a known set, or `owner/name` on the hub.
+        query_languages: Languages of the queries to keep, in any spelling; all by default.
+        passage_languages: Languages of the passages to keep; every translation of a relevant passage is then relevant.
+            All by default, with the judgements of the source.
+        split: Which judgements; each layout has its default, `test` where there is one.
+
+    Returns:
+        The set; for one pair of languages see its `pair`, for all passages in one pool `mixed_pool`.
+
+    Raises:
+        FileError: If nothing is found, or a file is missing or cannot be read.
+        DataError: With all faults of all files, or if the layout is not known.
+        UsageError: With all languages that are unknown or that the set does not have.
+    """
+    queries, passages = _languages(query_languages, passage_languages)
+    path, *corpora = _find(name_or_path, queries, passages)
+    layout = layout_of(path)
+    if layout.read is read_bitext:
+        whole = read_bitext(path, split=split, query_languages=queries, passage_languages=passages)
+    elif layout.read is read_miracl:
+        whole = read_miracl(path, split=split, corpora=corpora)
+    else:
+        whole = layout.read(path, split=split)
+    known = KNOWN_SETS.get(str(name_or_path)) or KNOWN_SETS.get(whole.name)
+    if known is not None:
+        whole = replace(whole, name=known.name, licence=known.licence)
+    if queries is None and passages is None:
+        return whole
+    return whole.select(query_languages=queries, passage_languages=passages)
+
+
+def _languages(
+    query_languages: Iterable[str] | None, passage_languages: Iterable[str] | None
+) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    faults: list[Fault] = []
+    sides: list[frozenset[str] | None] = []
+    for argument, tags in (("query_languages", query_languages), ("passage_languages", passage_languages)):
+        found = set()
+        for tag in [tags] if isinstance(tags, str) else tags or ():
+            try:
+                found.add(normalize(tag))
+            except UnknownLanguageError as error:
+                faults.append(Fault(argument, error.message))
+        sides.append(None if tags is None else frozenset(found))
+    raise_faults(UsageError, "load", faults, "Nothing was loaded.")
+    return sides[0], sides[1]
+
+
+def _find(
+    name_or_path: str | os.PathLike[str], queries: frozenset[str] | None, passages: frozenset[str] | None
+) -> list[Path]:
+    path = Path(name_or_path).expanduser()
+    name = str(name_or_path)
+    with file_errors(path, "read"):
+        if path.exists():
+            return [path]
+        local = _in_data_folder(name)
+        if local is None and path.name != name and path.parent.is_dir():
+            check_file(path)  # says what is there instead
+    if local is not None:
+        return [local]
+    known = KNOWN_SETS.get(name)
+    if (known is not None and known.hub) or (known is None and not path.is_absolute() and hub_name(name)):
+        languages = queries | passages if queries is not None and passages is not None else None
+        return fetch(name, languages=languages)
+    raise FileError(
+        f"there is no evaluation set '{name}'{did_you_mean(name, KNOWN_SETS)}",
+        next_step=f"Give the path of a file or folder, or set {DATA_VARIABLE} to the folder that holds the sets.",
+    )
+
+
+def _in_data_folder(name: str) -> Path | None:
+    folder = os.environ.get(DATA_VARIABLE)
+    if not folder or Path(name).is_absolute():
+        return None
+    endings = ("", ".jsonl.gz", ".jsonl")
+    candidates = (place / f"{name}{ending}" for place in _data_folders(Path(folder)) for ending in endings)
+    return next((place for place in candidates if place.exists()), None)
+
+
+def _data_folders(folder: Path) -> list[Path]:
+    return [folder, *sorted(place for place in folder.glob("*") if place.is_dir())]

@@ -30,6 +30,7 @@ TINY_TEXTS = (
     "Bread is baked early in the morning, before the market opens.",
     "Хлеб пекут рано утром, до открытия рынка.",
 )
+UNKNOWN = "[UNK]"
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 STATIC_DIMENSION = 24
 TRANSFORMER_DIMENSION = 32
@@ -38,11 +39,11 @@ TRANSFORMER_DIMENSION = 32
 def build_tokenizer(kind: str) -> Tokenizer:
     """A `WordPiece`, `BPE` or `Unigram` tokenizer of about 500 pieces over six scripts."""
     if kind == "WordPiece":
-        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=SPECIAL_TOKENS, show_progress=False)
     elif kind == "BPE":
-        tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         tokenizer.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
@@ -55,7 +56,7 @@ def build_tokenizer(kind: str) -> Tokenizer:
         tokenizer = Tokenizer(models.Unigram())
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
         trainer = trainers.UnigramTrainer(
-            vocab_size=500, special_tokens=SPECIAL_TOKENS, unk_token="[UNK]", show_progress=False
+            vocab_size=500, special_tokens=SPECIAL_TOKENS, unk_token=UNKNOWN, show_progress=False
         )
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.train_from_iterator(TINY_TEXTS, trainer)
@@ -87,11 +88,7 @@ def bert_folder(folder: Path, kind: str = "WordPiece", seed: int = 0, max_length
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         model_max_length=max_length,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
+        **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
     )
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(),
@@ -166,3 +163,13 @@ def tiny_untied_transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def every_tokenizer(request: pytest.FixtureRequest) -> Callable[[], Tokenizer]:
     """A maker of each of the three kinds of tokenizers."""
     return lambda: build_tokenizer(request.param)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of shared data: ISOGLOSS_SHARED, or `shared` beside the repository; the test is skipped without it."""
+    named = os.environ.get("ISOGLOSS_SHARED")
+    folder = (Path(named) if named else Path(__file__).resolve().parents[2] / "shared") / "data"
+    if not folder.is_dir():
+        pytest.skip("no shared data here; set ISOGLOSS_SHARED to their folder")
+    return folder

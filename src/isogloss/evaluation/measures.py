@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,15 +81,16 @@ def parse_measures(names: str | Iterable[str]) -> dict[str, Any]:
 
     listed = names.split(",") if isinstance(names, str) else list(names)
     found: dict[str, Any] = {}
+    pipeline: Any = ir_measures.DefaultPipeline
     faults = [] if listed else [Fault("measures", "none given", f"for example {', '.join(DEFAULT_MEASURES)}")]
     for name in listed:
         try:
-            measure = ir_measures.parse_measure(measure_name(name))
+            measure: Any = ir_measures.parse_measure(measure_name(name))
             measure.validate_params()
         except (NameError, ValueError, TypeError, KeyError):
             faults.append(Fault("measures", f"'{name}' is no measure{did_you_mean(measure_name(name), _KNOWN)}"))
             continue
-        if not ir_measures.DefaultPipeline.supports(measure):
+        if not pipeline.supports(measure):
             faults.append(Fault("measures", f"'{name}' cannot be computed", "a measure that pytrec_eval has"))
         found[str(measure)] = measure
     raise_faults(UsageError, "Measures", faults, f"Known are, with any cut-off: {', '.join(_KNOWN)}.")
@@ -98,27 +100,42 @@ def parse_measures(names: str | Iterable[str]) -> dict[str, Any]:
 def score_run(qrels: Qrels, run: Run, measures: str | Iterable[str] = DEFAULT_MEASURES) -> PerQuery:
     """Values of a run for every query that has a relevant passage.
 
-    A query without results counts 0 and is stated. Each query's results are put in trec_eval's order first and get their
-    ranks as scores, because the programs behind ir_measures break ties in different ways.
+    A query without results counts 0 and is stated. Each query's results are put in trec_eval's order first and get
+    their ranks as scores, because the programs behind ir_measures break ties in different ways.
     """
     import ir_measures
 
     parsed = parse_measures(measures)
     answerable = {query_id: grades for query_id, grades in qrels.items() if any(grade > 0 for grade in grades.values())}
-    strict = {}
-    for query_id in answerable:
-        ranked = ranked_passages(run.get(query_id, {}))
-        strict[query_id] = {passage_id: float(len(ranked) - place) for place, passage_id in enumerate(ranked)}
+    ranked = {query_id: ranked_passages(run.get(query_id, {})) for query_id in answerable}
     values = {name: dict.fromkeys(sorted(answerable), 0.0) for name in parsed}
-    evaluator = ir_measures.evaluator(list(parsed.values()), {key: dict(grades) for key, grades in answerable.items()})
-    for metric in evaluator.iter_calc({query_id: scores for query_id, scores in strict.items() if scores}):
-        values[str(metric.measure)][metric.query_id] = float(metric.value)
+    names = {id(measure): name for name, measure in parsed.items()}  # the hash of a measure is slow
+    for cutoff, group in _by_cutoff(parsed).items():
+        results = {query_id: _strict_scores(passages[:cutoff]) for query_id, passages in ranked.items() if passages}
+        evaluator = ir_measures.evaluator(
+            list(group.values()), {key: dict(grades) for key, grades in answerable.items()}
+        )
+        for metric in evaluator.iter_calc(results):
+            values[names[id(metric.measure)]][metric.query_id] = float(metric.value)
     return PerQuery(
         values=values,
-        unanswered=tuple(sorted(query_id for query_id in answerable if not strict[query_id])),
+        unanswered=tuple(sorted(query_id for query_id in answerable if not ranked[query_id])),
         without_relevant=tuple(sorted(set(qrels) - set(answerable))),
         unjudged=tuple(sorted(set(run) - set(qrels))),
     )
+
+
+def _strict_scores(ranked: Sequence[str]) -> dict[str, float]:
+    """Scores without ties that put passages in this order."""
+    return dict(zip(ranked, map(float, range(len(ranked), 0, -1)), strict=True))
+
+
+def _by_cutoff(measures: Mapping[str, Any]) -> dict[int | None, dict[str, Any]]:
+    """Measures by the depth they look at, so that a shallow one is not handed a deep run."""
+    groups: dict[int | None, dict[str, Any]] = defaultdict(dict)
+    for name, measure in measures.items():
+        groups[measure.params.get("cutoff")][name] = measure
+    return groups
 
 
 def mean(values: Iterable[float]) -> float:

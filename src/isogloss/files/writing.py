@@ -130,7 +130,7 @@ def writing_text(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
     with atomic_path(path, overwrite=overwrite) as partial, partial.open("wb") as raw:
         if partial.suffix == ".gz":
             with (
-                gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+                gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=3) as packed,
                 io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as stream,
             ):
                 yield stream

@@ -130,13 +130,13 @@ def _check(
     allowed: NDArray[np.bool_] | None,
 ) -> None:
     faults = []
-    expected = (len(query_ids), passages.dimension)
-    if query_vectors.shape != expected:
-        faults.append(Fault("query_vectors", f"shape {query_vectors.shape}", f"{expected}: queries × dimension of the passages"))
+    wanted = (len(query_ids), passages.dimension)
+    if query_vectors.shape != wanted:
+        faults.append(Fault("query_vectors", f"shape {query_vectors.shape}", f"{wanted}: queries × dimension"))
     twice = sorted(name for name, count in Counter(query_ids).items() if count > 1)
     faults += [Fault("query_ids", f"'{name}' appears more than once", "each id once") for name in twice]
     faults += [Fault(name, f"{value}", "at least 1") for name, value in (("k", k), ("block", block)) if value < 1]
     if allowed is not None and np.shape(allowed) != (len(passages.ids),):
-        faults.append(Fault("allowed", f"shape {np.shape(allowed)}", f"({len(passages.ids)},): one truth value per passage"))
+        faults.append(Fault("allowed", f"shape {np.shape(allowed)}", f"({len(passages.ids)},): one per passage"))
     raise_faults(UsageError, "search", faults)
     _check_finite([query_ids[row] for row in _unusable(query_vectors)], "query")

@@ -1,6 +1,6 @@
 """Fusion of runs by rank, so that scores of different kinds need not be compared.
 
-    score(passage) = Σ over runs of  weight / (constant + rank)          Source: Cormack, Clarke and Büttcher 2009
+The score of a passage is the sum over runs of weight / (constant + rank). Source: Cormack, Clarke and Büttcher 2009.
 """
 
 from __future__ import annotations

@@ -74,6 +74,5 @@ def _check_cut(passages: Sequence[Text], tokens: Sequence[Sequence[str]]) -> Non
         for language in sorted(long)
         if uncut[language] > UNCUT_SHARE * long[language]
     ]
-    raise_faults(
-        DataError, "No tokenizer for these languages", faults, "Leave them out of the lexical index or segment their text."
-    )
+    next_step = "Leave them out of the lexical index, or segment their text."
+    raise_faults(DataError, "No tokenizer for these languages", faults, next_step)

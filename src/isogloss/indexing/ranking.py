@@ -7,6 +7,7 @@ compare two keys is to apply the rule, so a selection of the largest keys keeps 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class PassageOrder:
 
     def __init__(self, ids: Sequence[str]) -> None:
         by_id = sorted(range(len(ids)), key=ids.__getitem__)
-        neighbours = zip(by_id, by_id[1:], strict=False)
+        neighbours = pairwise(by_id)
         twice = [row for before, row in neighbours if ids[before] == ids[row]]
         faults = [Fault(f"passage {row}", f"id '{ids[row]}' appears twice") for row in twice]
         raise_faults(DataError, "Passage ids", faults, "Give each passage an id of its own.")

@@ -11,12 +11,12 @@ import functools
 import re
 import sys
 import unicodedata
-from itertools import groupby
+from itertools import groupby, pairwise
 
 TOKENIZER_VERSION = "1"
 
-# Blocks of Han, Kana, Bopomofo, Hangul, Yi, Thai, Lao, Myanmar, Khmer, Tai Le, New Tai Lue, Tai Tham, Balinese, Javanese,
-# Tai Viet and the extensions of Han: no space divides their words, or (Hangul) too few do.
+# Blocks of Han, Kana, Bopomofo, Hangul, Yi, Thai, Lao, Myanmar, Khmer, Tai Le, New Tai Lue, Tai Tham, Balinese,
+# Javanese, Tai Viet and the extensions of Han: no space divides their words, or (Hangul) too few do.
 _BIGRAM_BLOCKS = (
     "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u1b00-\u1b7f"
     "\u3005-\u3007\u3040-\u30ff\u3100-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -35,7 +35,7 @@ def terms(text: str) -> list[str]:
             if not unspaced or len(characters) == 1:
                 found.append("".join(characters))
             else:
-                found += [first + second for first, second in zip(characters, characters[1:], strict=False)]
+                found += [first + second for first, second in pairwise(characters)]
     return found
 
 
@@ -55,7 +55,7 @@ def _unspaced_pattern() -> re.Pattern[str]:
 
 @functools.cache
 def _marks() -> str:
-    """Combining marks, which `\\w` leaves out, as the inside of a character class."""
+    """Combining marks, which a word class leaves out, as the inside of a character class."""
     marks = [code for code in range(sys.maxunicode >> 3) if unicodedata.category(chr(code))[0] == "M"]
     spans = []
     for _, span in groupby(enumerate(marks), key=lambda item: item[1] - item[0]):

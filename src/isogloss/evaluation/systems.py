@@ -1,0 +1,126 @@
+"""What can be evaluated: a retriever, with or without a bank, and BM25; both answer a set with a run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isogloss.evaluation.pairs import MIXED, Pair
+from isogloss.indexing.exact import VectorTable, search
+from isogloss.indexing.lexical import LexicalIndex
+from isogloss.records import EvalSet, Run, Text
+
+
+class System(Protocol):
+    """Something that finds passages for queries."""
+
+    name: str
+
+    def refusal(self, pair: Pair) -> str:
+        """Why the system has no value for a pair, empty where it has one."""
+
+    def prepare(self, queries: Sequence[Text], passages: Sequence[Text]) -> None:
+        """Sees all texts once, before the first search."""
+
+    def search(self, eval_set: EvalSet, k: int) -> Run:
+        """Finds the k best passages of each query within its pool."""
+
+
+class DenseSystem:
+    """A retriever with exact search. Every text is encoded once, whatever the number of pairs.
+
+    Args:
+        retriever: Gives unit vectors by role.
+        name: For tables.
+        bank: Passage vectors made by this retriever; without it the passages are encoded.
+        progress: Whether bars are shown.
+
+    Raises:
+        StaleBankError: The bank was made by another model.
+    """
+
+    def __init__(self, retriever: Any, *, name: str, bank: Any = None, progress: bool = False) -> None:
+        self.name = name
+        self._retriever = retriever
+        self._bank = bank
+        self._progress = progress
+        self._queries = _Vectors()
+        self._passages = _Vectors()
+        if bank is not None:
+            bank.require(retriever.passage.fingerprint)
+
+    def refusal(self, pair: Pair) -> str:
+        """Empty: a retriever answers every pair."""
+        return ""
+
+    def prepare(self, queries: Sequence[Text], passages: Sequence[Text]) -> None:
+        """Encodes all texts, in the order of their ids, so that the order of a file cannot change a batch."""
+        queries = sorted(queries, key=lambda text: text.id)
+        passages = sorted(passages, key=lambda text: text.id)
+        self._queries.keep(queries, self._retriever.encode_query(queries, progress=self._progress))
+        if self._bank is None:
+            vectors = self._retriever.encode_passage(passages, progress=self._progress)
+        else:
+            vectors = self._bank.get([passage.id for passage in passages])
+        self._passages.keep(passages, vectors)
+
+    def search(self, eval_set: EvalSet, k: int) -> Run:
+        """Finds the k best passages of each query within its pool, by exact search."""
+        run: dict[str, dict[str, float]] = {}
+        for queries, passages in _pools(eval_set):
+            query_ids, passage_ids = [text.id for text in queries], [text.id for text in passages]
+            table = VectorTable(passage_ids, self._passages.get(passage_ids))
+            run |= search(self._queries.get(query_ids), query_ids, table, k=k)
+        return run
+
+
+class LexicalSystem:
+    """BM25 with terms by script. It has nothing to say across languages."""
+
+    name = "BM25"
+
+    def refusal(self, pair: Pair) -> str:
+        """Why a pair of different languages is left out."""
+        if pair.passage_language == MIXED or pair.query_language != pair.passage_language:
+            return "BM25 is measured within one language"
+        return ""
+
+    def prepare(self, queries: Sequence[Text], passages: Sequence[Text]) -> None:
+        """Does nothing: an index is made for each pair."""
+
+    def search(self, eval_set: EvalSet, k: int) -> Run:
+        """Finds the k best passages of each query within its pool, by BM25."""
+        run: dict[str, dict[str, float]] = {}
+        for queries, passages in _pools(eval_set):
+            run |= LexicalIndex(passages).search(queries, k=k)
+        return run
+
+
+class _Vectors:
+    """Vectors by text id."""
+
+    def __init__(self) -> None:
+        self._rows: Mapping[str, int] = {}
+        self._matrix: NDArray[Any] = np.empty((0, 0), dtype=np.float32)
+
+    def keep(self, texts: Sequence[Text], matrix: NDArray[Any]) -> None:
+        self._rows = {text.id: row for row, text in enumerate(texts)}
+        self._matrix = matrix
+
+    def get(self, ids: Sequence[str]) -> NDArray[Any]:
+        return self._matrix[[self._rows[name] for name in ids]]
+
+
+def _pools(eval_set: EvalSet) -> list[tuple[list[Text], list[Text]]]:
+    """Queries and passages of each pool that has both."""
+    passages: dict[str | None, list[Text]] = defaultdict(list)
+    queries: dict[str | None, list[Text]] = defaultdict(list)
+    for text in eval_set.passages:
+        passages[text.pool].append(text)
+    for text in eval_set.queries:
+        queries[text.pool].append(text)
+    return [(found, passages[pool]) for pool, found in queries.items() if passages.get(pool)]

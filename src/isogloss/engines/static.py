@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -105,17 +106,24 @@ class StaticEngine:
         return Encoded(vectors, counts, truncated)
 
     def _add_up(self, ids: list[list[int]], counts: NDArray[np.int64], sums: NDArray[np.float32]) -> None:
-        """Adds the token vectors of each text into `sums`, a bounded number of tokens at a time."""
+        """Adds the token vectors of each text into `sums`, a bounded number of tokens at a time.
+
+        Every text is added up by itself in the order of its tokens, so its vector does not depend on its neighbours.
+        """
         ends = np.cumsum(counts)
         start = 0
         while start < len(ids):
             before = int(ends[start - 1]) if start else 0
             stop = max(start + 1, int(np.searchsorted(ends, before + TOKENS_PER_SUM, side="right")))
-            rows = np.concatenate([np.asarray(row, dtype=np.int64) for row in ids[start:stop]])
-            some = start + np.flatnonzero(counts[start:stop])  # reduceat would give an empty text its neighbour's sum
-            if some.size:
-                offsets = ends[some] - counts[some] - before
-                sums[some] = np.add.reduceat(self.weights[rows].astype(np.float32), offsets, axis=0)
+            tokens = np.fromiter(
+                chain.from_iterable(ids[start:stop]), dtype=np.int64, count=int(ends[stop - 1]) - before
+            )
+            # Half precision is slow to widen, and most tokens of a batch occur more than once.
+            distinct, places = np.unique(tokens, return_inverse=True)
+            table = self.weights[distinct].astype(np.float32)
+            for row in range(start, stop):
+                last = int(ends[row]) - before
+                np.add.reduce(table[places[last - int(counts[row]) : last]], axis=0, out=sums[row])
             start = stop
 
     def fingerprint_parts(self) -> Mapping[str, str]:

@@ -125,6 +125,11 @@ def _write_module(module: nn.Module, folder: Path) -> None:
 
 
 def _write_transformer(module: Transformer, folder: Path) -> None:
+    tokenizer = cast("Any", module.tokenizer)
+    if tokenizer.is_fast:
+        # Every call sets these anew, and the last call must not get into the file.
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
     module.save(str(folder), safe_serialization=True)
     config_path = folder / "sentence_bert_config.json"
     written = json.loads(config_path.read_text(encoding="utf-8"))

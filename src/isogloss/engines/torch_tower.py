@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isogloss.engines.hashing import tensor_digest, text_digest, tokenizer_digest
+from isogloss.engines.mean_rows import mean_rows
 from isogloss.engines.sentence_transformers_modules import Normalize, Pooling, StaticEmbedding, Transformer
 from isogloss.errors import ModelError
 from isogloss.records import Role
@@ -174,8 +175,17 @@ class TorchTower(nn.Module):
 
     def forward(self, features: dict[str, Any]) -> Tensor:
         """Vectors of shape (texts, dimension), float32, unit length; `features` is left as it is."""
-        embedding = self.encoder(dict(features))["sentence_embedding"]
-        return F.normalize(embedding.float(), p=2, dim=-1)
+        return F.normalize(self._embedding(dict(features)).float(), p=2, dim=-1)
+
+    def _embedding(self, features: dict[str, Any]) -> Tensor:
+        table = self.first.embedding.weight if isinstance(self.first, StaticEmbedding) else None
+        if table is None or table.device.type != "cpu" or not (torch.is_grad_enabled() and table.requires_grad):
+            embedding: Tensor = self.encoder(features)["sentence_embedding"]
+            return embedding
+        sparse = self.first.embedding.sparse
+        features["sentence_embedding"] = mean_rows(table, features["input_ids"], features["offsets"], sparse=sparse)
+        rest: Tensor = self.encoder[1:](features)["sentence_embedding"]
+        return rest
 
     def with_prompt(self, prompt: str) -> TorchTower:
         """A tower with another prompt over the very same modules; this one where the prompt is its own."""

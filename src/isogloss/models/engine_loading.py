@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Literal
 
 from isogloss.engines.protocol import Engine
@@ -45,11 +44,12 @@ def load_engines(
             f"{folder.path}: the engine numpy computes static models only, and this is: {kinds}",
             next_step="Load it with engine='torch' or 'auto'.",
         )
-    _require_torch()
-    from isogloss.engines.torch_engine import TorchEngine
-    from isogloss.engines.torch_tower import TorchTower
-    from isogloss.models.torch_loading import load_modules
-
+    try:
+        from isogloss.engines.torch_engine import TorchEngine
+        from isogloss.engines.torch_tower import TorchTower
+        from isogloss.models.torch_loading import load_modules
+    except ModuleNotFoundError as missing:
+        raise MissingExtraError("A model that is not static", "train") from missing
     modules = load_modules(folder, trust_remote_code=trust_remote_code)
     first = TorchTower(modules["query"], prompt=prompts["query"])
     second = (
@@ -58,8 +58,3 @@ def load_engines(
         else TorchTower(modules["passage"], prompt=prompts["passage"])
     )
     return {"query": TorchEngine(first), "passage": TorchEngine(second)}
-
-
-def _require_torch() -> None:
-    if find_spec("sentence_transformers") is None or find_spec("torch") is None:
-        raise MissingExtraError("A model that is not static", "train")

@@ -110,11 +110,11 @@ def _text(record: dict[str, Any], where: str, languages: Languages) -> Text | No
     faults = languages.faults
     identifier = read_id(record, ("_id", "id"), where, faults)
     content = read_string(record, ("text",), where, faults)
-    title = record.get("title") or ""
+    title = "" if record.get("title") is None else record["title"]
     if not isinstance(title, str):
         faults.append(Fault(where, f"'title' is no string but {type(title).__name__}"))
         return None
-    metadata = record.get("metadata") or {}
+    metadata = {} if record.get("metadata") is None else record["metadata"]
     if not isinstance(metadata, dict):
         faults.append(Fault(where, f"'metadata' is no object but {type(metadata).__name__}"))
         return None

@@ -68,9 +68,9 @@ def _is_multiway(path: Path) -> bool:
 
 
 LAYOUTS = (
-    Layout("beir", "corpus.jsonl, queries.jsonl, qrels/<split>.tsv", is_beir, read_beir),
     Layout("miracl", "miracl-v1.0-sw/topics/, miracl-corpus-v1.0-sw/", lambda p: bool(miracl_folders(p)), read_miracl),
     Layout("mrtydi", "mrtydi-v1.1-swahili/", lambda p: bool(mrtydi_folders(p)), read_mrtydi),
+    Layout("beir", "corpus.jsonl, queries.jsonl, qrels/<split>.tsv", is_beir, read_beir),
     Layout("squad", "xquad.de.json, test-context-de-question-en.json", lambda p: bool(squad_files(p)), read_squad),
     Layout("belebele", "deu_Latn.jsonl", lambda p: bool(belebele_files(p)), read_belebele),
     Layout("bitext", 'a file of lines like {"_id": …, "en": …, "de": …}', _is_multiway, read_bitext),

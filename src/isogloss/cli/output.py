@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import Annotated, Any
@@ -26,17 +26,11 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-JsonFlag = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output.")
-]
-DryRunFlag = Annotated[
-    bool, typer.Option("--dry-run", help="Check all and say what would be done; write nothing.")
-]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Check all and say what would be done; write nothing.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
 ]
 
 
@@ -90,11 +84,6 @@ def _print_error(error: IsoglossError, as_json: bool) -> None:
     sys.stderr.write(f"{error}\n")
 
 
-def example(*lines: str) -> str:
-    """The epilogue of a verb's help: examples that can be typed as they are."""
-    return "Example:\n\n" + "\n\n".join(f"  {line}" for line in lines)
-
-
 def split_assignment(text: str) -> tuple[str, str]:
     """Splits `a.b=c` into its key and value.
 
@@ -105,6 +94,3 @@ def split_assignment(text: str) -> tuple[str, str]:
     if not equals or not key.strip():
         raise UsageError(f"--set {text}: no KEY=VALUE", next_step="Write for example: --set train.learning_rate=1e-5")
     return key.strip(), value.strip()
-
-
-Verb = Callable[..., None]

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from isogloss.datasets.beir import read_corpus
 from isogloss.datasets.loading import load
 from isogloss.datasets.parallel import read_multiway, read_parallel
 from isogloss.datasets.registry import KNOWN_SETS, LAYOUTS, KnownSet, Layout
 from isogloss.datasets.rows import read_rows
+from isogloss.datasets.shipped import DEMO_SET, demo_rows
 
-__all__ = ["KNOWN_SETS", "LAYOUTS", "KnownSet", "Layout", "load", "read_multiway", "read_parallel", "read_rows"]
+__all__ = [
+    "DEMO_SET",
+    "KNOWN_SETS",
+    "LAYOUTS",
+    "KnownSet",
+    "Layout",
+    "demo_rows",
+    "load",
+    "read_corpus",
+    "read_multiway",
+    "read_parallel",
+    "read_rows",
+]

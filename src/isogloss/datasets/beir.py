@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from isogloss.datasets.collecting import Judgements, Languages, Texts, finish, read_id, read_string
-from isogloss.errors import Fault, FileError, UnknownLanguageError, did_you_mean
-from isogloss.files import check_folder, read_jsonl
+from isogloss.datasets.collecting import MEND, Judgements, Languages, Texts, finish, read_id, read_string
+from isogloss.datasets.shipped import shipped_folder
+from isogloss.errors import DataError, Fault, FileError, UnknownLanguageError, did_you_mean, raise_faults
+from isogloss.files import check_file, check_folder, read_jsonl
 from isogloss.files.trec import located_qrels
 from isogloss.languages import normalize
 from isogloss.records import EvalSet, Text
@@ -56,6 +57,24 @@ def read_beir(path: Path, *, split: str | None = None) -> EvalSet:
     judgements = Judgements(faults)
     judgements.add_file(located_qrels(qrels_file, faults=faults), qrels_file, queries, passages)
     return finish(folder.resolve().name, folder, queries, passages, judgements.qrels, faults)
+
+
+def read_corpus(path: str | Path) -> list[Text]:
+    """Reads passages alone.
+
+    Args:
+        path: A `corpus.jsonl[.gz]`, a BEIR folder with one, or the name of a set that comes with isogloss.
+
+    Raises:
+        FileError: If the file is missing or cannot be read.
+        DataError: With all its faults.
+    """
+    place = shipped_folder(str(path)) or Path(path)
+    corpus = _required(place, "corpus.jsonl") if place.is_dir() else check_file(place)
+    faults: list[Fault] = []
+    texts = _read_texts(corpus, "passage", Languages(faults))
+    raise_faults(DataError, str(corpus), faults, MEND)
+    return list(texts.found.values())
 
 
 def _existing(folder: Path, name: str) -> Path | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from isogloss.datasets.bitext import read_bitext
 from isogloss.datasets.hub import fetch, hub_name
 from isogloss.datasets.miracl import read_miracl
-from isogloss.datasets.registry import KNOWN_SETS, layout_of
+from isogloss.datasets.registry import KNOWN_SETS, LAYOUTS, layout_of
+from isogloss.datasets.shipped import shipped_folder
 from isogloss.errors import Fault, FileError, UnknownLanguageError, UsageError, did_you_mean, raise_faults
 from isogloss.files import check_file, file_errors
 from isogloss.languages import normalize
@@ -28,8 +29,8 @@ def load(
 ) -> EvalSet:
     """Loads an evaluation set.
 
-    A path comes first; then a name is looked for in the folder that the environment variable ISOGLOSS_DATA names; then
-    on the Hugging Face hub, where the extra `hub` is installed.
+    A path comes first; then a name is looked for among the sets that come with isogloss, in the folder that the environment
+    variable ISOGLOSS_DATA names, and on the Hugging Face hub, where the extra `hub` is installed.
 
     Args:
         name_or_path: A file or folder in a known layout, the name of a known set, or `owner/name` on the hub.
@@ -88,7 +89,7 @@ def _find(
     with file_errors(path, "read"):
         if path.exists():
             return [path]
-        local = _in_data_folder(name)
+        local = shipped_folder(name) or _in_data_folder(name)
         if local is None and path.name != name and path.parent.is_dir():
             check_file(path)  # says what is there instead
     if local is not None:
@@ -108,8 +109,10 @@ def _in_data_folder(name: str) -> Path | None:
     if not folder or Path(name).is_absolute():
         return None
     endings = ("", ".jsonl.gz", ".jsonl")
-    candidates = (place / f"{name}{ending}" for place in _data_folders(Path(folder)) for ending in endings)
-    return next((place for place in candidates if place.exists()), None)
+    places = [place / f"{name}{ending}" for place in _data_folders(Path(folder)) for ending in endings]
+    # Training text may bear the same name: what can be evaluated comes first.
+    places.sort(key=lambda place: not any(layout.recognises(place) for layout in LAYOUTS))
+    return next((place for place in places if place.exists()), None)
 
 
 def _data_folders(folder: Path) -> list[Path]:

@@ -83,6 +83,9 @@ _AFRIQA = ("bem", "fon", "ha", "ig", "rw", "tw", "zu")
 KNOWN_SETS = {
     known.name: known
     for known in (
+        KnownSet(
+            "isogloss-demo", "Apache 2.0", ("ar", "de", "en", "es", "hi", "ru", "th", "zh"), "comes with isogloss"
+        ),
         KnownSet("xquad", "CC BY-SA 4.0", _XQUAD, "google-deepmind/xquad", "google/xquad"),
         KnownSet("mlqa", "CC BY-SA 3.0", ("ar", "de", "en", "es", "hi", "vi", "zh"), "facebookresearch/MLQA"),
         KnownSet("belebele", "CC BY-SA 4.0", (), "facebookresearch/belebele", "facebook/belebele", ("data/*.jsonl",)),

@@ -33,7 +33,12 @@ class _MeanRows(torch.autograd.Function):
         rows = torch.from_numpy(ctx.rows.astype(np.int64))
         if ctx.sparse:
             # Rows are distinct and ascending, which is what "coalesced" means.
-            return torch.sparse_coo_tensor(rows[None], values, ctx.shape, is_coalesced=True), None, None, None
+            return (
+                torch.sparse_coo_tensor(rows[None], values, ctx.shape, is_coalesced=True, check_invariants=False),
+                None,
+                None,
+                None,
+            )
         dense = torch.zeros(ctx.shape)
         dense[rows] = values
         return dense, None, None, None

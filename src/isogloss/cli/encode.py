@@ -1,0 +1,87 @@
+"""`isogloss encode`: a corpus becomes a bank of vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from pydantic import BaseModel, ConfigDict, Field
+from rich.table import Table
+
+from isogloss.cli.output import DryRunFlag, JsonFlag, Reporter, SetOption, reported_errors
+from isogloss.cli.settings import with_overrides
+from isogloss.engines.bank_writing import BankReport
+
+CorpusArgument = Annotated[str, typer.Argument(metavar="CORPUS", help="A BEIR folder, or a corpus.jsonl[.gz].")]
+BankOption = Annotated[Path, typer.Option("--out", metavar="BANK", help="Folder of the bank.")]
+ModelOption = Annotated[str, typer.Option("--model", help="Model folder, hub name, or 'bundled'.")]
+
+
+class EncodeSettings(BaseModel):
+    """What `--set` can change.
+
+    Attributes:
+        dtype: Precision of the stored vectors.
+        on_overflow: What happens to a passage that is longer than the model reads.
+        shard_size: Passages per shard; a killed encode loses at most one shard.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    dtype: Literal["float16", "float32"] = "float16"
+    on_overflow: Literal["warn", "error", "ignore"] = "warn"
+    shard_size: int = Field(default=8192, ge=1)
+
+
+def encode(
+    corpus: CorpusArgument,
+    out: BankOption,
+    model: ModelOption = "bundled",
+    append: Annotated[bool, typer.Option("--append", help="Add the passages to a finished bank.")] = False,
+    overrides: SetOption = None,
+    dry_run: DryRunFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Encode a corpus into a bank. An interrupted encode goes on where it stopped."""
+    reporter = Reporter(as_json)
+    with reported_errors(as_json):
+        from isogloss.datasets import read_corpus
+        from isogloss.models.retriever import Retriever
+
+        settings = with_overrides(EncodeSettings(), overrides)
+        retriever = Retriever.load(model, on_overflow=settings.on_overflow)
+        passages = read_corpus(corpus)
+        if dry_run:
+            plan = {"corpus": corpus, "passages": len(passages), "bank": str(out), "model": model, **dict(settings)}
+            reporter.show(f"Would encode {len(passages)} passages with {model} into {out}.")
+            reporter.result({"dry_run": True, **plan})
+            return
+        report = retriever.encode_bank(
+            passages, out, dtype=settings.dtype, shard_size=settings.shard_size, append=append, progress=not as_json
+        )
+        _show(reporter, report, retriever.dimension)
+
+
+def _show(reporter: Reporter, report: BankReport, dimension: int) -> None:
+    table = Table("language", "passages", "tokens", "truncated", "passages/s", title=f"Bank {report.path}")
+    rows = {}
+    for language, count in sorted(report.languages.items()):
+        speed = report.passages_per_second_in(language)
+        table.add_row(language, str(count.passages), str(count.tokens), str(count.truncated), f"{speed:.0f}")
+        rows[language] = {"passages": count.passages, "tokens": count.tokens, "truncated": count.truncated}
+    reporter.show(table)
+    there = report.passages - report.encoded
+    kept = f" ({there} were there already)" if there else ""
+    reporter.show(
+        f"{report.encoded} passages encoded{kept}, {report.passages_per_second:.0f} a second, {dimension} dimensions."
+    )
+    reporter.result(
+        {
+            "bank": str(report.path),
+            "passages": report.passages,
+            "encoded": report.encoded,
+            "dimension": dimension,
+            "seconds": round(report.seconds, 3),
+            "languages": rows,
+        }
+    )

@@ -1,0 +1,55 @@
+"""The program `isogloss`: its verbs, each with an example in its help."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from isogloss import __version__
+from isogloss.cli.compare import compare
+from isogloss.cli.demo import demo
+from isogloss.cli.doctor import doctor
+from isogloss.cli.encode import encode
+from isogloss.cli.evaluate import evaluate
+from isogloss.cli.recipe import recipe_app
+from isogloss.cli.search import search
+from isogloss.cli.train import train
+
+app = typer.Typer(
+    name="isogloss",
+    help="Train, measure and serve multilingual dense retrievers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"isogloss {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train, measure and serve multilingual dense retrievers."""
+
+
+app.command(epilog="Example: isogloss demo --out demo")(demo)
+app.command(epilog="Example: isogloss encode corpus.jsonl --out my-bank")(encode)
+app.command(epilog="Example: isogloss train english-query-tuning --out tuned --set sources.rows.path=rows.jsonl")(train)
+app.command(epilog='Example: isogloss search my-bank "wie entsteht ein Regenbogen?" -k 5 --language de')(search)
+app.command(epilog="Example: isogloss evaluate bundled --data my-set --out before --bm25")(evaluate)
+app.command(epilog="Example: isogloss compare before after --data my-set --fail-if-worse")(compare)
+app.command(epilog="Example: isogloss doctor")(doctor)
+app.add_typer(recipe_app, name="recipe")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

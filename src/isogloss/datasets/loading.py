@@ -29,8 +29,8 @@ def load(
 ) -> EvalSet:
     """Loads an evaluation set.
 
-    A path comes first; then a name is looked for among the sets that come with isogloss, in the folder that the environment
-    variable ISOGLOSS_DATA names, and on the Hugging Face hub, where the extra `hub` is installed.
+    A path comes first; then a name is looked for among the sets that come with isogloss, in the folder that the
+    environment variable ISOGLOSS_DATA names, and on the Hugging Face hub, where the extra `hub` is installed.
 
     Args:
         name_or_path: A file or folder in a known layout, the name of a known set, or `owner/name` on the hub.

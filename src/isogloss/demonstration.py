@@ -6,6 +6,7 @@ Everything is left in one folder, and each part of it can be made again by the c
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,9 @@ from isogloss.engines.bank import Bank
 from isogloss.engines.bank_manifest import file_digest
 from isogloss.errors import DataError, ModelError
 from isogloss.evaluation.compare import Comparison, compare
+from isogloss.evaluation.comparison_report import comparison_grids
 from isogloss.evaluation.evaluate import evaluate
-from isogloss.evaluation.report import comparison_grids, language_grid, matrix_grid
+from isogloss.evaluation.report import language_grid, matrix_grid
 from isogloss.evaluation.results import Evaluation
 from isogloss.files import write_jsonl, write_text
 from isogloss.indexing.hits import Hit, search
@@ -119,8 +121,7 @@ def demonstrate(
     unchanged = _same_index(tuned, eval_set, index, say)
     after = _measured(tuned, eval_set, index, out / "after", "query tower tuned", say, progress)
     comparison = compare(before, after, measures=MEASURE)
-    for grid in comparison_grids(comparison):
-        say(grid.rich())
+    say(comparison_grids(comparison)[0].rich())
     answers = _answers(tuned, eval_set, index.bank, say)
     products = _products(out, data, model, bank)
     write_text(out / "report.md", _report(before, after, comparison, unchanged, products))
@@ -250,46 +251,43 @@ def _answers(tuned: Retriever, eval_set: EvalSet, bank: Bank, say: Say) -> list[
 
 
 def _queries_of_many_scripts(eval_set: EvalSet) -> list[Text]:
-    """One query for each of the first scripts, Latin last, always the same ones."""
-    by_script: dict[str, Text] = {}
+    """One query for each of the first scripts, Latin last, on different subjects and always the same ones."""
+    by_script: dict[str, list[Text]] = defaultdict(list)
     for query in sorted(eval_set.queries, key=lambda text: text.id):
-        by_script.setdefault(script_of(query.text), query)
-    scripts = sorted(by_script, key=lambda script: (script == "Latn", script))
-    return [by_script[script] for script in scripts[:SHOWN_QUERIES]]
+        by_script[script_of(query.text)].append(query)
+    scripts = sorted(by_script, key=lambda script: (script == "Latn", script))[:SHOWN_QUERIES]
+    return [
+        by_script[script][place * len(by_script[script]) // (SHOWN_QUERIES + 1)]
+        for place, script in enumerate(scripts, start=1)
+    ]
 
 
 def _products(out: Path, data: str, model: str, bank: Path) -> list[Product]:
-    tuning = f"isogloss train {RECIPE} --out {out / 'training'} --set model.base={model}"
-    tuning += f" --set sources.rows.path={out / 'tuning-rows.jsonl'}"
-    tuning += f" --set model.passages_from=bank --set model.bank={bank}"
+    """What is in the folder, each with the command that makes it again."""
+    of_model = "" if model == "bundled" else f" --model {model}"
     measuring = f"--data {data} --pairs same,to-en,from-en,all --bank {out / 'index'}"
-    tuned = out / "training" / "model"
-    return [
-        Product(
-            f"{out / 'index'}",
+    tuned, before, after = out / "training" / "model", out / "before", out / "after"
+    tuning = (
+        f"isogloss train {RECIPE} --out {out / 'training'} --set model.base={model}"
+        f" --set sources.rows.path={out / 'tuning-rows.jsonl'} --set model.passages_from=bank --set model.bank={bank}"
+    )
+    made = (
+        (
+            out / "index",
             "the corpus as vectors, searched exactly",
-            f"isogloss encode {data} --out {out / 'index'}",
+            f"isogloss encode {data} --out {out / 'index'}{of_model}",
         ),
-        Product(
-            f"{bank}",
+        (
+            bank,
             "vectors of the tuning passages",
-            f"isogloss encode {out / 'tuning-passages.jsonl'} --out {bank}",
+            f"isogloss encode {out / 'tuning-passages.jsonl'} --out {bank}{of_model}",
         ),
-        Product(f"{tuned}", "the retriever with the tuned query tower", tuning),
-        Product(
-            f"{out / 'before'}",
-            "runs and scores before",
-            f"isogloss evaluate {model} {measuring} --out {out / 'before'} --bm25",
-        ),
-        Product(
-            f"{out / 'after'}", "runs and scores after", f"isogloss evaluate {tuned} {measuring} --out {out / 'after'}"
-        ),
-        Product(
-            f"{out / 'report.md'}",
-            "the tables above",
-            f"isogloss compare {out / 'before'} {out / 'after'} --data {data} --measures {MEASURE}",
-        ),
-    ]
+        (tuned, "the retriever with the tuned query tower", tuning),
+        (before, "TREC runs and scores before", f"isogloss evaluate {model} {measuring} --out {before} --bm25"),
+        (after, "TREC runs and scores after", f"isogloss evaluate {tuned} {measuring} --out {after}"),
+        (out / "report.md", "all tables", f"isogloss compare {before} {after} --data {data} --measures {MEASURE}"),
+    )
+    return [Product(str(path), what, command) for path, what, command in made]
 
 
 def _report(

@@ -34,6 +34,9 @@ SetOption = Annotated[
 ]
 
 
+WIDTH_WITHOUT_TERMINAL = 140
+
+
 class Reporter:
     """Writes results for people or, with `as_json`, for programs.
 
@@ -43,7 +46,8 @@ class Reporter:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self.console = Console(quiet=as_json, highlight=False, soft_wrap=True)
+        width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
+        self.console = Console(quiet=as_json, highlight=False, soft_wrap=True, width=width)
         self.notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def show(self, *parts: RenderableType) -> None:

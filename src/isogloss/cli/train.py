@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.table import Table
+from rich.text import Text as Line
 
 from isogloss.cli.output import DryRunFlag, JsonFlag, Reporter, SetOption, reported_errors
 from isogloss.cli.recipe import RecipeArgument
+from isogloss.errors import UsageError
+
+if TYPE_CHECKING:
+    from isogloss.training import TrainReport
 
 
 def train(
     recipe: RecipeArgument,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the run.")],
+    resume: Annotated[
+        str, typer.Option("--resume", help="auto, previous (skip damaged checkpoints), or never.")
+    ] = "auto",
     overrides: SetOption = None,
     dry_run: DryRunFlag = False,
     as_json: JsonFlag = False,
@@ -23,6 +32,36 @@ def train(
     with reported_errors(as_json):
         from isogloss.training import train as run
 
-        report = run(recipe, out, overrides=overrides or (), dry_run=dry_run, progress=not as_json)
-        reporter.show(report.text())
-        reporter.result(report.to_json())
+        report = run(
+            recipe,
+            out,
+            resume=_resume(resume),
+            overrides=overrides or (),
+            dry_run=dry_run,
+            announce=reporter.note,
+            progress=not as_json,
+        )
+        if report.model is None:
+            reporter.show("All is in order; nothing was started.")
+        else:
+            _show(reporter, report)
+        reporter.result({**report.to_json(), "dry_run": dry_run})
+
+
+def _resume(word: str) -> Literal["auto", "previous", "never"]:
+    if word not in ("auto", "previous", "never"):
+        raise UsageError(f"--resume {word} (allowed: auto, previous, never)")
+    return word  # type: ignore[return-value]
+
+
+def _show(reporter: Reporter, report: TrainReport) -> None:
+    """Says what a run did, per language."""
+    table = Table("source", "language", "rows seen", title=f"Run {report.folder}")
+    for source, languages in report.rows_seen.items():
+        for language, rows in sorted(languages.items()):
+            table.add_row(source, language, f"{rows:,}")
+    reporter.show(table)
+    losses = ", ".join(f"{term} {value:.4f}" for term, value in report.losses.items())
+    resumed = f", resumed at step {report.resumed_from}" if report.resumed_from else ""
+    reporter.show(Line(f"{report.plan.steps} steps in {report.seconds:.1f} s{resumed}. Last mean: {losses}."))
+    reporter.show(Line(f"Largest change of a weight: {report.drift:.3g}. The model is {report.model}."))

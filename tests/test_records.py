@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from isogloss.errors import UsageError
@@ -55,6 +57,11 @@ def test_queries_without_relevance_are_left_out_and_counted(eval_set):
     pair = eval_set.pair("en", "de")
     assert [text.id for text in pair.queries] == ["q0.en"]
     assert pair.notes == ("1 of 2 queries have no relevant passage here",)
+
+
+def test_a_grade_of_zero_is_no_answer(eval_set):
+    judged = replace(eval_set, qrels={**eval_set.qrels, "q1.de": {"p1.de": 0}})
+    assert [text.id for text in judged.pair("de", "en").queries] == ["q0.de"]
 
 
 def test_in_the_mixed_pool_all_translations_are_relevant(eval_set):

@@ -54,6 +54,7 @@ def test_other_spellings_and_metadata(tmp_path):
             {"_id": 7, "text": "y", "title": "T", "lang": "zh-TW"},
             {"_id": "b.deu_Latn", "text": "z", "lang": "deu_Latn"},
             {"_id": "c.v2", "text": "", "title": "only a title"},
+            {"_id": "d.v2", "text": "w", "lang": "en"},
         ],
     )
     write_lines(tmp_path / "s" / "queries.jsonl", [{"_id": "q", "text": "?"}])
@@ -67,6 +68,7 @@ def test_other_spellings_and_metadata(tmp_path):
     assert (texts["7"].language, texts["7"].title, texts["7"].parallel_id) == ("zh-hant", "T", None)
     assert texts["b.deu_Latn"].parallel_id == "b"
     assert (texts["c.v2"].language, texts["c.v2"].parallel_id) == (None, None)
+    assert (texts["d.v2"].language, texts["d.v2"].parallel_id) == ("en", None)
 
 
 def test_pools_follow_the_pair(tmp_path):

@@ -71,11 +71,11 @@ class Texts:
             self.faults.append(Fault(where, f"{self.role} id '{text.id}' is taken already, by {first}"))
         elif not (text.text.strip() or text.title.strip()):
             self.faults.append(Fault(where, f"{self.role} '{text.id}' has an empty text"))
-            self.found[text.id] = text  # so that judgements of it are not faults as well
         else:
             self.found[text.id] = text
 
     def __contains__(self, identifier: str) -> bool:
+        # Also a text that was refused: judgements of it are no faults of their own.
         return identifier in self._places
 
 

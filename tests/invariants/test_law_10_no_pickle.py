@@ -1,96 +1,42 @@
-"""Law 10: no pickle is ever read or written, and code of a model runs only where the user says so.
+"""Law 10, for training: no pickle is written or read.
 
-1. Loading, encoding, training objects, saving and banks leave pickle and torch's own files alone.
-2. Weights in pickle files are refused before anything opens them, also where they lie beside a router's routes.
-3. A model with code of its own does not run it unasked.
+1. A run and its resumption call neither pickle nor torch's save and load.
+2. No file that a run leaves behind is a pickle or an archive of one.
 """
 
 from __future__ import annotations
 
-import json
 import pickle
-import shutil
+import zipfile
 
-import numpy as np
 import pytest
 import torch
 
-from isogloss import Bank, Retriever, Text
-from isogloss.errors import ModelError
-from tests.conftest import TINY_TEXTS, bert_folder
-
-MODELS = ["tiny_static", "tiny_transformer", "tiny_untied", "tiny_untied_transformer"]
+from isogloss.recipe import parse_recipe
+from isogloss.training import checkpoints, train
+from tests.training.runs import recipe_content
 
 
-@pytest.fixture
-def no_pickle(monkeypatch):
-    """Fails on every way into pickle that our libraries have."""
-
-    def refuse(*_, **__):
-        raise AssertionError("a pickle was read or written")
+def test_a_run_leaves_no_pickle(tmp_path, tiny_static, monkeypatch):
+    def refuse(*arguments, **options):
+        pytest.fail("pickle was used")
 
     for module, names in (
-        (pickle, ("load", "loads", "dump", "dumps", "Pickler", "Unpickler")),
         (torch, ("save", "load")),
+        (pickle, ("dump", "dumps", "load", "loads", "Pickler", "Unpickler")),
     ):
         for name in names:
             monkeypatch.setattr(module, name, refuse)
-    real_load, real_save = np.load, np.save
-
-    def load(*arguments, **options):
-        assert options.get("allow_pickle", False) is False
-        return real_load(*arguments, **options)
-
-    def save(*arguments, **options):
-        assert options["allow_pickle"] is False
-        return real_save(*arguments, **options)
-
-    monkeypatch.setattr(np, "load", load)
-    monkeypatch.setattr(np, "save", save)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_no_pickle_on_the_way(model, request, tmp_path, no_pickle):
-    folder = request.getfixturevalue(model)
-    retriever = Retriever.load(folder)
-    retriever.encode_query(TINY_TEXTS)
-    retriever.encode_bank([Text("p", TINY_TEXTS[0])], tmp_path / "bank", progress=False)
-    bank = Bank.open(tmp_path / "bank")
-    bank.verify()
-    assert bank.get(bank.ids).shape == (1, retriever.dimension)
-    untied = retriever.untie()
-    untied.with_towers(untied.to_torch()).save(tmp_path / "saved")
-    Retriever.load(tmp_path / "saved").encode_passage(TINY_TEXTS)
-    written = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
-    assert written <= {".json", ".jsonl", ".npy", ".safetensors", ".md", ".txt", ".model"}
-
-
-@pytest.mark.parametrize("model", [*MODELS, "checkpoint"])
-def test_pickled_weights_are_refused_unread(model, request, tmp_path, no_pickle):
-    folder = tmp_path / "model"
-    if model == "checkpoint":
-        bert_folder(folder)
-    else:
-        shutil.copytree(request.getfixturevalue(model), folder)
-    for weights in folder.rglob("model.safetensors"):
-        weights.rename(weights.with_name("pytorch_model.bin"))
-    pickles = sorted(str(path) for path in folder.rglob("*.bin"))
-    with pytest.raises(ModelError, match="pickle") as caught:
-        Retriever.load(folder)
-    assert [fault.where for fault in caught.value.faults] == pickles
-
-
-@pytest.mark.parametrize("where", ["modules.json", "config.json"])
-def test_code_of_a_model_does_not_run_unasked(where, tiny_transformer, tmp_path):
-    folder = shutil.copytree(tiny_transformer, tmp_path / "model")
-    mark = tmp_path / "ran"
-    (folder / "evil.py").write_text(f"import pathlib\npathlib.Path({str(mark)!r}).touch()\nclass Evil: pass\n")
-    content = json.loads((folder / where).read_text())
-    if where == "modules.json":
-        content[2]["type"] = "evil.Evil"
-    else:
-        content |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil"}}
-    (folder / where).write_text(json.dumps(content))
-    with pytest.raises(ModelError):
-        Retriever.load(folder)
-    assert not mark.exists()
+    content = recipe_content(tmp_path, tiny_static, save_strategy="steps", save_steps=2)
+    train(parse_recipe(content), tmp_path / "out")
+    for path in checkpoints.checkpoints(tmp_path / "out")[:1]:
+        assert path.name == "checkpoint-3"
+        (path / "checkpoint.json").unlink()
+    report = train(parse_recipe(content), tmp_path / "out", resume="previous")
+    assert report.resumed_from == 2
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        assert path.suffix in (".json", ".jsonl", ".safetensors", ".md"), path
+        assert not path.read_bytes().startswith(b"\x80"), path
+        assert not zipfile.is_zipfile(path), path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -26,6 +27,9 @@ class Processes(Protocol):
     def sum_gradients(self, parameters: Iterable[Tensor], *, divide_by: float = 1.0) -> None:
         """Replaces the gradient of each parameter by its sum over the processes, divided."""
 
+    def wait(self) -> None:
+        """Waits for all processes."""
+
 
 class OneProcess:
     """A run in one process."""
@@ -43,6 +47,9 @@ class OneProcess:
             for parameter in parameters:
                 if parameter.grad is not None:
                     parameter.grad.div_(divide_by)
+
+    def wait(self) -> None:
+        """There is nobody to wait for."""
 
 
 class TorchProcesses:
@@ -73,6 +80,18 @@ class TorchProcesses:
             distributed.all_reduce(parameter.grad)
             if divide_by != 1.0:
                 parameter.grad.div_(divide_by)
+
+    def wait(self) -> None:
+        """Waits for all processes."""
+        distributed.barrier()
+
+
+def join_processes() -> None:
+    """Joins the group that torchrun's environment describes; does nothing in a run of one process."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from accelerate import PartialState  # type: ignore[import-untyped]
+
+        PartialState()
 
 
 def current_processes() -> Processes:

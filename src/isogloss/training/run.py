@@ -32,7 +32,7 @@ from isogloss.training.assembly import bind_objective, check_roles, load_trainin
 from isogloss.training.encoders import FrozenEncoder, MiniBatch, TrainedEncoder, VectorStore, frozen_tower
 from isogloss.training.objective import Objective
 from isogloss.training.plan import Plan, make_plan
-from isogloss.training.processes import current_processes
+from isogloss.training.processes import current_processes, join_processes
 from isogloss.training.progress import RunProgress
 from isogloss.training.sources import Source
 from isogloss.training.sources.reading import expand
@@ -70,6 +70,20 @@ class TrainReport:
     rows_seen: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     drift: float = 0.0
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "folder": str(self.folder),
+            "model": None if self.model is None else str(self.model),
+            "plan": self.plan.lines(),
+            "steps": self.plan.steps,
+            "resumed_from": self.resumed_from,
+            "seconds": round(self.seconds, 3),
+            "losses": dict(self.losses),
+            "rows_seen": {source: dict(rows) for source, rows in self.rows_seen.items()},
+            "drift": self.drift,
+        }
+
 
 def train(
     recipe: str | Path | Recipe,
@@ -101,6 +115,7 @@ def train(
         RecipeError: If the recipe is faulty.
         UsageError: If `out` holds something else.
     """
+    join_processes()
     chosen = recipe if isinstance(recipe, Recipe) else load_training_recipe(str(recipe), overrides=overrides)
     folder = Path(out)
     run = _Run.prepare(chosen, retriever)
@@ -242,6 +257,7 @@ class _Run:
             self.towers.cpu()
             self.retriever.with_towers(self.towers).save(folder / MODEL, overwrite=True)
             write_json(folder / MANIFEST, self._manifest(report))
+        current_processes().wait()
         return report
 
     def _make_step(self, device: torch.device) -> CachedStep:

@@ -264,3 +264,17 @@ def test_bank_of_a_retriever(transformer, tmp_path):
     bank.require(transformer.passage.fingerprint)
     np.testing.assert_allclose(bank.get(bank.ids), transformer.encode_passage(texts), atol=1e-3)
     assert report.languages["de"].truncated == 1 and report.passages == 13
+
+
+def test_title_template_lives_in_the_model_and_its_fingerprint(tiny_static, tmp_path):
+    retriever = Retriever.load(tiny_static)
+    retriever.save(tmp_path / "model")
+    notes = json.loads((tmp_path / "model" / "isogloss.json").read_text())
+    (tmp_path / "model" / "isogloss.json").write_text(json.dumps(notes | {"title_template": "{text} ({title})"}))
+    other = Retriever.load(tmp_path / "model")
+    titled = Text("p1", "The river reaches the sea.", title="A {text}")
+    plain = "The river reaches the sea. (Rivers)"
+    assert other.passage.whole_text(Text("p1", "The river reaches the sea.", title="Rivers")) == plain
+    assert other.passage.whole_text(titled) == "The river reaches the sea. (A {text})"
+    assert other.passage.fingerprint.differences(retriever.passage.fingerprint) == ["title_template"]
+    assert other.query.fingerprint == retriever.query.fingerprint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -73,7 +74,9 @@ class Tower:
         if isinstance(text, str):
             return text
         if self.role == "passage" and text.title:
-            return self.title_template.replace("{title}", text.title).replace("{text}", text.text)
+            fields = {"{title}": text.title, "{text}": text.text}
+            # In one pass, so that braces inside a title stay what they are.
+            return re.sub(r"\{title\}|\{text\}", lambda field: fields[field[0]], self.title_template)
         return text.text
 
 

@@ -28,7 +28,17 @@ _HOMES = {
     "bundled_model": "isogloss.models.bundled",
 }
 
-__all__ = ["Bank", "EvalSet", "IsoglossError", "ParallelRow", "Retriever", "Row", "Text", "__version__", "bundled_model"]
+__all__ = [
+    "Bank",
+    "EvalSet",
+    "IsoglossError",
+    "ParallelRow",
+    "Retriever",
+    "Row",
+    "Text",
+    "__version__",
+    "bundled_model",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """What isogloss raises: every error names where, what was found, what is allowed and what to do next.
 
-A reader of a file or a recipe collects a `Fault` per problem and raises them together, so that a user mends an input once.
+A reader of a file or a recipe collects a `Fault` per problem and raises them together, so that a user mends an input
+once.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ class MissingExtraError(IsoglossError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(
-            f"{feature} needs packages that are not installed", next_step=f"Install them: pip install 'isogloss[{extra}]'"
+            f"{feature} needs packages that are not installed",
+            next_step=f"Install them: pip install 'isogloss[{extra}]'",
         )
 
 

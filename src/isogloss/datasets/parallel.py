@@ -143,3 +143,25 @@ def _line_texts(record: dict[str, Any], where: str, languages: Languages) -> dic
         elif language is not None:
             texts[language] = text
     return texts
+
+
+def read_synonyms(path: str | os.PathLike[str]) -> Iterator[tuple[str, str, str]]:
+    """Yields the English word, the language and the further word for each entry of `_also` in a lexicon.
+
+    Raises:
+        FileError: If the file cannot be read.
+        DataError: With all broken lines and unknown languages.
+    """
+    faults: list[Fault] = []
+    languages = Languages(faults)
+    found: list[tuple[str, str, str]] = []
+    for number, record in read_jsonl(path, faults=faults):
+        english, also = record.get("en"), record.get("_also")
+        if not isinstance(english, str) or not isinstance(also, dict):
+            continue
+        for key, words in also.items():
+            language = languages.read(key, f"{path}:{number}")
+            if language is not None and language != "en":
+                found.extend((english, language, word) for word in words if isinstance(word, str) and word.strip())
+    raise_faults(DataError, str(path), faults, MEND)
+    yield from found

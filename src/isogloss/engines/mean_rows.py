@@ -53,5 +53,5 @@ def mean_rows(table: Tensor, ids: Tensor, offsets: Tensor, *, sparse: bool = Fal
         offsets: Where each text begins in `ids`.
         sparse: Whether the gradient of the table holds the rows of these texts alone.
     """
-    mean: Tensor = _MeanRows.apply(table, ids, offsets, sparse)
+    mean: Tensor = _MeanRows.apply(table, ids, offsets, sparse)  # type: ignore[no-untyped-call]
     return mean

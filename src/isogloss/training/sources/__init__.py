@@ -11,14 +11,25 @@ from types import MappingProxyType
 from typing import Any
 
 from isogloss.training.sources.base import Drawn, Source, SourceContext, TableSource, source_kind
+from isogloss.training.sources.code_switched import CodeSwitchedKind
+from isogloss.training.sources.multiway import MultiwayKind
 from isogloss.training.sources.parallel import ParallelKind
 from isogloss.training.sources.rows import RowsKind
 
-SOURCE_KINDS: Mapping[str, type[Any]] = MappingProxyType({"rows": RowsKind, "parallel": ParallelKind})
+SOURCE_KINDS: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        "rows": RowsKind,
+        "parallel": ParallelKind,
+        "multiway": MultiwayKind,
+        "code_switched": CodeSwitchedKind,
+    }
+)
 
 __all__ = [
     "SOURCE_KINDS",
+    "CodeSwitchedKind",
     "Drawn",
+    "MultiwayKind",
     "ParallelKind",
     "RowsKind",
     "Source",

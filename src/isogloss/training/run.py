@@ -5,27 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from torch import nn
-from transformers import PreTrainedModel, TrainingArguments
 
 from isogloss.engines.torch_tower import TorchTower, TorchTowers
 from isogloss.errors import CheckpointError, Fault, RecipeError, UsageError, raise_faults
-from isogloss.files import file_errors, read_json, write_json
+from isogloss.files import check_folder, file_errors, read_json, write_json
 from isogloss.models.retriever import Retriever
 from isogloss.progress import progress_bar
-from isogloss.recipe import Recipe, TrainSettings
+from isogloss.recipe import Recipe
 from isogloss.records import Role
 from isogloss.training import checkpoints
 from isogloss.training.assembly import bind_objective, check_roles, load_training_recipe, open_sources
@@ -34,6 +29,13 @@ from isogloss.training.objective import Objective
 from isogloss.training.plan import Plan, make_plan
 from isogloss.training.processes import current_processes, join_processes
 from isogloss.training.progress import RunProgress
+from isogloss.training.settings import (
+    autocast_context,
+    freeze,
+    set_module_options,
+    step_count,
+    training_arguments,
+)
 from isogloss.training.sources import Source
 from isogloss.training.sources.reading import expand
 from isogloss.training.step import Batch, CachedStep, Encoder
@@ -121,9 +123,9 @@ def train(
     run = _Run.prepare(chosen, retriever)
     for line in run.plan.lines():
         (announce or _ignore)(line)
+    checkpoint = find_checkpoint(folder, resume, run.digest)
     if dry_run:
         return TrainReport(folder, None, run.plan)
-    checkpoint = find_checkpoint(folder, resume, run.digest)
     return run.execute(folder, checkpoint, progress=progress and sys.stderr.isatty())
 
 
@@ -136,6 +138,8 @@ def find_checkpoint(folder: Path, resume: Resume, run_digest: str) -> Path | Non
     """
     if resume not in ("auto", "previous", "never"):
         raise UsageError(f"resume: '{resume}' (allowed: auto, previous, never)")
+    if folder.exists():
+        check_folder(folder)
     found = checkpoints.checkpoints(folder)
     if resume == "never":
         if folder.is_dir() and any(folder.iterdir()):
@@ -147,6 +151,9 @@ def find_checkpoint(folder: Path, resume: Resume, run_digest: str) -> Path | Non
                 f"{folder} holds another run: recipe, data or base model differ", next_step="Choose another folder."
             )
         return None
+    if not found and not (folder / LOG).is_file() and any(folder.glob("[!.]*")):
+        # Its `model` may be somebody's own: it would be replaced.
+        raise UsageError(f"{folder} holds something else than a run", next_step="Choose another folder with --out.")
     failures: list[Fault] = []
     for path in found:
         try:
@@ -208,9 +215,9 @@ class _Run:
         if recipe.teacher is None and any(bound.teacher_roles for bound in objective.terms):
             raise RecipeError("a term matches a teacher, and the recipe has none", next_step="Add: teacher: {bank: …}")
         towers = base.to_torch()
-        _freeze(towers, recipe)
-        _set_options(towers, recipe.train)
-        steps = _steps(recipe.train, sources)
+        freeze(towers, recipe)
+        set_module_options(towers, recipe.train)
+        steps = step_count(recipe.train, sources)
         plan = make_plan(recipe, steps, sources, objective, towers)
         return cls(recipe, base, towers, texts, sources, objective, plan)
 
@@ -233,7 +240,7 @@ class _Run:
         with progress_bar("Training", self.plan.steps, show=progress and first) as advance:
             trainer = RecipeTrainer(
                 self.towers,
-                _arguments(settings, folder, self.plan.steps),
+                training_arguments(settings, folder, self.plan.steps),
                 make_step=self._make_step,
                 draw=self.draw,
                 run_digest=self.digest,
@@ -263,7 +270,7 @@ class _Run:
     def _make_step(self, device: torch.device) -> CachedStep:
         settings = self.recipe.train
         mini_batch = MiniBatch(settings.mini_batch_tokens, settings.mini_batch_size)
-        autocast = _autocast(settings, device)
+        autocast = autocast_context(settings, device)
         trained: dict[int, Encoder] = {}
         encoders: dict[Role, Encoder] = {}
         for role, tower in self.towers.towers.items():
@@ -330,77 +337,6 @@ def _passage_text(retriever: Retriever) -> Callable[[str, str], str]:
     from isogloss.records import Text
 
     return lambda title, passage: retriever.passage.whole_text(Text("", passage, title=title))
-
-
-def _steps(settings: TrainSettings, sources: Mapping[str, Source]) -> int:
-    """Steps of the run; an epoch lasts until the source with the most batches has given each of its rows."""
-    if settings.max_steps is not None:
-        return settings.max_steps
-    epoch = max(int(np.ceil(source.rows / source.batch)) for source in sources.values())
-    return max(1, int(np.ceil(settings.num_train_epochs * epoch)))
-
-
-def _freeze(towers: nn.Module, recipe: Recipe) -> None:
-    faults = []
-    names = [name for name, value in towers.named_parameters() if value.requires_grad]
-    for index, pattern in enumerate(recipe.train.freeze):
-        matched = [name for name in names if re.search(pattern, name)]
-        if not matched:
-            faults.append(Fault(f"train.freeze[{index}]", f"'{pattern}' matches no weight", f"such as {names[0]}"))
-        for name, value in towers.named_parameters():
-            if name in matched:
-                value.requires_grad_(False)
-    if not any(value.requires_grad for value in towers.parameters()):
-        faults.append(Fault("train.freeze", "leaves nothing to train"))
-    raise_faults(RecipeError, "recipe", faults, "Nothing was started.")
-
-
-def _set_options(towers: nn.Module, settings: TrainSettings) -> None:
-    """Switches what the modules themselves must know: sparse gradients, and activations that are computed again."""
-    for module in towers.modules():
-        if settings.sparse_embeddings and isinstance(module, nn.EmbeddingBag) and module.weight.requires_grad:
-            module.sparse = True
-        if settings.gradient_checkpointing and isinstance(module, PreTrainedModel):
-            module.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
-
-
-def _autocast(settings: TrainSettings, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
-    wanted = settings.bf16 == "always" or (
-        settings.bf16 == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    )
-    if not wanted:
-        return nullcontext
-    return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
-
-
-def _arguments(settings: TrainSettings, folder: Path, steps: int) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(folder),
-        max_steps=steps,
-        per_device_train_batch_size=1,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.lr_scheduler_type,
-        lr_scheduler_kwargs=dict(settings.lr_scheduler_kwargs),
-        warmup_steps=settings.warmup_steps or int(settings.warmup_ratio * steps),
-        optim="adamw_torch" if settings.optim == "sparse_adam" else settings.optim,
-        optim_args=settings.optim_args,
-        weight_decay=settings.weight_decay,
-        adam_beta1=settings.adam_beta1,
-        adam_beta2=settings.adam_beta2,
-        adam_epsilon=settings.adam_epsilon,
-        max_grad_norm=settings.max_grad_norm,
-        seed=settings.seed,
-        logging_strategy="steps",
-        logging_steps=settings.logging_steps,
-        logging_nan_inf_filter=False,
-        save_strategy=settings.save_strategy,
-        save_steps=settings.save_steps,
-        save_total_limit=settings.save_total_limit,
-        report_to=settings.report_to,
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-    )
 
 
 def _versions() -> dict[str, str]:

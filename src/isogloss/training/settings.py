@@ -1,0 +1,95 @@
+"""A recipe's training settings as Hugging Face arguments, and what the modules themselves must know of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import PreTrainedModel, TrainingArguments
+
+from isogloss.errors import Fault, RecipeError, raise_faults
+from isogloss.recipe import Recipe, TrainSettings
+from isogloss.training.sources import Source
+
+
+def step_count(settings: TrainSettings, sources: Mapping[str, Source]) -> int:
+    """Steps of the run; an epoch lasts until the source with the most batches has given each of its rows."""
+    if settings.max_steps is not None:
+        return settings.max_steps
+    epoch = max(int(np.ceil(source.rows / source.batch)) for source in sources.values())
+    return max(1, int(np.ceil(settings.num_train_epochs * epoch)))
+
+
+def freeze(towers: nn.Module, recipe: Recipe) -> None:
+    """Stops the training of weights that `train.freeze` names.
+
+    Raises:
+        RecipeError: If a pattern matches nothing, or nothing is left to train.
+    """
+    faults = []
+    names = [name for name, value in towers.named_parameters() if value.requires_grad]
+    for index, pattern in enumerate(recipe.train.freeze):
+        matched = [name for name in names if re.search(pattern, name)]
+        if not matched:
+            faults.append(Fault(f"train.freeze[{index}]", f"'{pattern}' matches no weight", f"such as {names[0]}"))
+        for name, value in towers.named_parameters():
+            if name in matched:
+                value.requires_grad_(False)
+    if not any(value.requires_grad for value in towers.parameters()):
+        faults.append(Fault("train.freeze", "leaves nothing to train"))
+    raise_faults(RecipeError, "recipe", faults, "Nothing was started.")
+
+
+def set_module_options(towers: nn.Module, settings: TrainSettings) -> None:
+    """Switches what the modules themselves must know: sparse gradients, and activations that are computed again."""
+    for module in towers.modules():
+        if settings.sparse_embeddings and isinstance(module, nn.EmbeddingBag) and module.weight.requires_grad:
+            module.sparse = True
+        if settings.gradient_checkpointing and isinstance(module, PreTrainedModel):
+            module.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
+
+
+def autocast_context(settings: TrainSettings, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    """Makes the context of each forward pass: bfloat16 where the settings want it."""
+    wanted = settings.bf16 == "always" or (
+        settings.bf16 == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    )
+    if not wanted:
+        return nullcontext
+    return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def training_arguments(settings: TrainSettings, folder: Path, steps: int) -> TrainingArguments:
+    """Hugging Face's arguments of a run."""
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=1,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.lr_scheduler_type,
+        lr_scheduler_kwargs=dict(settings.lr_scheduler_kwargs),
+        warmup_steps=settings.warmup_steps or int(settings.warmup_ratio * steps),
+        optim="adamw_torch" if settings.optim == "sparse_adam" else settings.optim,
+        optim_args=settings.optim_args,
+        weight_decay=settings.weight_decay,
+        adam_beta1=settings.adam_beta1,
+        adam_beta2=settings.adam_beta2,
+        adam_epsilon=settings.adam_epsilon,
+        max_grad_norm=settings.max_grad_norm,
+        seed=settings.seed,
+        logging_strategy="steps",
+        logging_steps=settings.logging_steps,
+        logging_nan_inf_filter=False,
+        save_strategy=settings.save_strategy,
+        save_steps=settings.save_steps,
+        save_total_limit=settings.save_total_limit,
+        report_to=settings.report_to,
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+    )

@@ -5,6 +5,7 @@ Everything is left in one folder, and each part of it can be made again by the c
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from rich.console import RenderableType
 from isogloss.datasets import DEMO_SET, demo_rows, load
 from isogloss.engines.bank import Bank
 from isogloss.engines.bank_manifest import file_digest
-from isogloss.errors import DataError, ModelError
+from isogloss.errors import DataError, ModelError, RecipeError, UsageError
 from isogloss.evaluation.compare import Comparison, compare
 from isogloss.evaluation.comparison_report import comparison_grids
 from isogloss.evaluation.evaluate import evaluate
@@ -112,20 +113,42 @@ def demonstrate(
         ModelError: If the index did change: then the promise of the method is broken, and nothing else counts.
     """
     start = time.perf_counter()
-    _check_folder(out)
-    eval_set = load(data)
-    retriever = _loaded(model, say)
+    eval_set, retriever = check_demonstration(out, data=data, model=model, overrides=overrides, say=say)
     index = _indexed(retriever, eval_set, out / "index", say, progress)
     before = _measured(retriever, eval_set, index, out / "before", "untuned", say, progress)
-    tuned, bank = _tuned(retriever, out, model, overrides, say, progress)
+    tuned = _tuned(retriever, out, model, overrides, say, progress)
     unchanged = _same_index(tuned, eval_set, index, say)
     after = _measured(tuned, eval_set, index, out / "after", "query tower tuned", say, progress)
     comparison = compare(before, after, measures=MEASURE)
     say(comparison_grids(comparison)[0].rich())
     answers = _answers(tuned, eval_set, index.bank, say)
-    products = _products(out, data, model, bank)
+    products = _products(out, data, model, _pairs(eval_set), overrides)
     write_text(out / "report.md", _report(before, after, comparison, unchanged, products))
     return Demonstration(out, before, after, comparison, unchanged, answers, products, time.perf_counter() - start)
+
+
+def check_demonstration(
+    out: Path, *, data: str, model: str, overrides: Sequence[str] = (), say: Say = lambda part: None
+) -> tuple[EvalSet, Retriever]:
+    """Checks all that the main job needs before anything is written; see `demonstrate`.
+
+    Returns:
+        The set and the retriever.
+
+    Raises:
+        UsageError: If an override does not fit the recipe of the tuning.
+    """
+    from isogloss.training.assembly import load_training_recipe
+
+    _check_folder(out)
+    try:
+        load_training_recipe(RECIPE, overrides=overrides)
+    except RecipeError as error:
+        raise UsageError(error.message, faults=error.faults, next_step=error.next_step) from error
+    eval_set = load(data)
+    if not eval_set.passage_languages:
+        raise DataError(f"{eval_set.name} has no languages", next_step="Add 'lang' to each line of its corpus.")
+    return eval_set, _loaded(model, say)
 
 
 def _check_folder(out: Path) -> None:
@@ -169,7 +192,7 @@ def _measured(
     evaluation = evaluate(
         retriever,
         eval_set,
-        pairs="same,to-en,from-en,all" if "en" in eval_set.passage_languages else "same,all",
+        pairs=_pairs(eval_set),
         bank=index.bank,
         bm25=name == "untuned",
         out=out,
@@ -181,9 +204,13 @@ def _measured(
     return evaluation
 
 
+def _pairs(eval_set: EvalSet) -> str:
+    return "same,to-en,from-en,all" if "en" in eval_set.passage_languages else "same,all"
+
+
 def _tuned(
     retriever: Retriever, out: Path, model: str, overrides: Sequence[str], say: Say, progress: bool
-) -> tuple[Retriever, Path]:
+) -> Retriever:
     """Tunes the query tower; the passages of the rows are read from a bank and never encoded again."""
     from isogloss.training import train
 
@@ -207,13 +234,7 @@ def _tuned(
     report = train(
         RECIPE,
         out / "training",
-        overrides=(
-            f"model.base={model}",
-            f"sources.rows.path={out / 'tuning-rows.jsonl'}",
-            "model.passages_from=bank",
-            f"model.bank={bank}",
-            *overrides,
-        ),
+        overrides=_tuning_settings(out, model, overrides),
         announce=say,
         progress=progress,
     )
@@ -221,7 +242,7 @@ def _tuned(
         raise ModelError("the tuning left no model")
     losses = ", ".join(f"{term} {value:.4f}" for term, value in report.losses.items())
     say(f"    {report.plan.steps} steps in {report.seconds:.1f} s; last mean: {losses}; drift {report.drift:.2g}.")
-    return Retriever.load(report.model), bank
+    return Retriever.load(report.model)
 
 
 def _same_index(tuned: Retriever, eval_set: EvalSet, index: _Index, say: Say) -> bool:
@@ -262,32 +283,33 @@ def _queries_of_many_scripts(eval_set: EvalSet) -> list[Text]:
     ]
 
 
-def _products(out: Path, data: str, model: str, bank: Path) -> list[Product]:
+def _tuning_settings(out: Path, model: str, overrides: Sequence[str]) -> tuple[str, ...]:
+    """Changes to the recipe: what to tune on, and what the user gave."""
+    return (
+        f"model.base={model}",
+        f"sources.rows.path={out / 'tuning-rows.jsonl'}",
+        "model.passages_from=bank",
+        f"model.bank={out / 'bank'}",
+        *overrides,
+    )
+
+
+def _products(out: Path, data: str, model: str, pairs: str, overrides: Sequence[str]) -> list[Product]:
     """What is in the folder, each with the command that makes it again."""
-    of_model = "" if model == "bundled" else f" --model {model}"
-    measuring = f"--data {data} --pairs same,to-en,from-en,all --bank {out / 'index'}"
-    tuned, before, after = out / "training" / "model", out / "before", out / "after"
-    tuning = (
-        f"isogloss train {RECIPE} --out {out / 'training'} --set model.base={model}"
-        f" --set sources.rows.path={out / 'tuning-rows.jsonl'} --set model.passages_from=bank --set model.bank={bank}"
+    index, bank, before, after = (out / name for name in ("index", "bank", "before", "after"))
+    training, tuned = out / "training", out / "training" / "model"
+    of_model = () if model == "bundled" else ("--model", model)
+    measuring = ("--data", data, "--pairs", pairs, "--bank", index)
+    settings = (part for setting in _tuning_settings(out, model, overrides) for part in ("--set", setting))
+    made: tuple[tuple[Path, str, tuple[object, ...]], ...] = (
+        (index, "the corpus as vectors, searched exactly", ("encode", data, "--out", index, *of_model)),
+        (bank, "vectors of the tuning passages", ("encode", out / "tuning-passages.jsonl", "--out", bank, *of_model)),
+        (tuned, "the retriever with the tuned query tower", ("train", RECIPE, "--out", training, *settings)),
+        (before, "TREC runs and scores before", ("evaluate", model, *measuring, "--out", before, "--bm25")),
+        (after, "TREC runs and scores after", ("evaluate", tuned, *measuring, "--out", after)),
+        (out / "report.md", "all tables", ("compare", before, after, "--data", data, "--measures", MEASURE)),
     )
-    made = (
-        (
-            out / "index",
-            "the corpus as vectors, searched exactly",
-            f"isogloss encode {data} --out {out / 'index'}{of_model}",
-        ),
-        (
-            bank,
-            "vectors of the tuning passages",
-            f"isogloss encode {out / 'tuning-passages.jsonl'} --out {bank}{of_model}",
-        ),
-        (tuned, "the retriever with the tuned query tower", tuning),
-        (before, "TREC runs and scores before", f"isogloss evaluate {model} {measuring} --out {before} --bm25"),
-        (after, "TREC runs and scores after", f"isogloss evaluate {tuned} {measuring} --out {after}"),
-        (out / "report.md", "all tables", f"isogloss compare {before} {after} --data {data} --measures {MEASURE}"),
-    )
-    return [Product(str(path), what, command) for path, what, command in made]
+    return [Product(str(path), what, shlex.join(["isogloss", *map(str, arguments)])) for path, what, arguments in made]
 
 
 def _report(

@@ -25,9 +25,9 @@ def demo(
     reporter = Reporter(as_json)
     with reported_errors(as_json):
         if dry_run:
-            from isogloss.datasets import load
+            from isogloss.demonstration import check_demonstration
 
-            eval_set = load(data)
+            eval_set, _ = check_demonstration(out, data=data, model=model, overrides=overrides or ())
             languages = list(eval_set.passage_languages)
             reporter.show(f"Would run the main job on {eval_set.name} ({', '.join(languages)}) into {out}.")
             reporter.result({"dry_run": True, "data": eval_set.name, "languages": languages, "out": str(out)})

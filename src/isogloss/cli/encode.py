@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +11,9 @@ from rich.table import Table
 
 from isogloss.cli.output import DryRunFlag, JsonFlag, Reporter, SetOption, reported_errors
 from isogloss.cli.settings import with_overrides
-from isogloss.engines.bank_writing import BankReport
+
+if TYPE_CHECKING:
+    from isogloss.engines.bank_writing import BankReport
 
 CorpusArgument = Annotated[str, typer.Argument(metavar="CORPUS", help="A BEIR folder, or a corpus.jsonl[.gz].")]
 BankOption = Annotated[Path, typer.Option("--out", metavar="BANK", help="Folder of the bank.")]
@@ -52,6 +54,9 @@ def encode(
         retriever = Retriever.load(model, on_overflow=settings.on_overflow)
         passages = read_corpus(corpus)
         if dry_run:
+            from isogloss.engines.bank_writing import check_target
+
+            check_target(out, fingerprint=retriever.passage.fingerprint.parts, dtype=settings.dtype, append=append)
             plan = {"corpus": corpus, "passages": len(passages), "bank": str(out), "model": model, **dict(settings)}
             reporter.show(f"Would encode {len(passages)} passages with {model} into {out}.")
             reporter.result({"dry_run": True, **plan})

@@ -54,6 +54,7 @@ def evaluate(
     with reported_errors(as_json):
         from isogloss.datasets import load
         from isogloss.engines.bank import Bank
+        from isogloss.evaluation.evaluate import check_plan
         from isogloss.evaluation.evaluate import evaluate as measure
         from isogloss.evaluation.report import evaluation_grids
         from isogloss.models.retriever import Retriever
@@ -61,7 +62,11 @@ def evaluate(
         settings = with_overrides(EvaluateSettings(), overrides)
         eval_set = load(data)
         retriever = Retriever.load(model, on_overflow=settings.on_overflow)
+        opened = Bank.open(bank) if bank else None
         if dry_run:
+            check_plan(eval_set, pairs=pairs, measures=settings.measures, out=out, overwrite=overwrite)
+            if opened:
+                opened.require(retriever.passage.fingerprint)
             counts = {"queries": len(eval_set.queries), "passages": len(eval_set.passages)}
             reporter.show(f"Would measure {model} on {eval_set.name} ({counts['queries']} queries) into {out}.")
             reporter.result({"dry_run": True, "data": eval_set.name, "out": str(out), **counts, **dict(settings)})
@@ -72,7 +77,7 @@ def evaluate(
             pairs=pairs,
             measures=settings.measures,
             out=out,
-            bank=Bank.open(bank) if bank else None,
+            bank=opened,
             bm25=bm25,
             name=model,
             resamples=settings.resamples,

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
 
-from isogloss.errors import IsoglossError, UsageError
+from isogloss.errors import FileError, IsoglossError, UsageError
+from isogloss.files.system import as_file_error
 
 
 class Exit(IntEnum):
@@ -47,8 +49,9 @@ class Reporter:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
-        self.console = Console(quiet=as_json, highlight=False, soft_wrap=True, width=width)
-        self.notes = Console(stderr=True, highlight=False, soft_wrap=True)
+        # Paths, ids and texts may hold [brackets] and :colons:, which rich would take for its own marks.
+        self.console = Console(quiet=as_json, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+        self.notes = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def show(self, *parts: RenderableType) -> None:
         """Shows text or a table to people."""
@@ -56,7 +59,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Says something beside the result, on standard error."""
-        self.notes.print(text, markup=False)
+        self.notes.print(text)
 
     def result(self, value: Any) -> None:
         """Prints the result for programs."""
@@ -66,7 +69,10 @@ class Reporter:
 
 @contextmanager
 def reported_errors(as_json: bool = False) -> Iterator[None]:
-    """Turns our errors into a message and an exit code; everything else is a bug and keeps its traceback."""
+    """Turns our errors and the system's into a message and an exit code; all others are bugs and keep their traceback.
+
+    The message is text on standard error, and with `as_json` one JSON object on standard output beside it.
+    """
     try:
         yield
     except IsoglossError as error:
@@ -78,6 +84,15 @@ def reported_errors(as_json: bool = False) -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(Exit.FAILURE) from None
+    except OSError as error:
+        _print_error(_as_our_error(error), as_json)
+        raise typer.Exit(Exit.FAILURE) from None
+
+
+def _as_our_error(error: OSError) -> IsoglossError:
+    if error.errno is None:
+        return FileError(str(error) or type(error).__name__, next_step="Check the paths, the disk and the network.")
+    return as_file_error(error, Path.cwd(), "use")
 
 
 def _print_error(error: IsoglossError, as_json: bool) -> None:
@@ -86,15 +101,3 @@ def _print_error(error: IsoglossError, as_json: bool) -> None:
         body = {"type": type(error).__name__, "message": error.message, "faults": faults, "next_step": error.next_step}
         sys.stdout.write(json.dumps({"error": body}, ensure_ascii=False, indent=2) + "\n")
     sys.stderr.write(f"{error}\n")
-
-
-def split_assignment(text: str) -> tuple[str, str]:
-    """Splits `a.b=c` into its key and value.
-
-    Raises:
-        UsageError: There is no `=` or no key.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"--set {text}: no KEY=VALUE", next_step="Write for example: --set train.learning_rate=1e-5")
-    return key.strip(), value.strip()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text as Line
 
 from isogloss.cli.encode import ModelOption
 from isogloss.cli.output import JsonFlag, Reporter, reported_errors
-from isogloss.indexing.hits import Hit
+
+if TYPE_CHECKING:
+    from isogloss.indexing.hits import Hit
 
 
 def search(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from yaml import YAMLError
 
-from isogloss.cli.output import split_assignment
 from isogloss.errors import Fault, UsageError, did_you_mean, raise_faults
 from isogloss.recipe import read_yaml
 
@@ -24,17 +24,14 @@ def with_overrides(settings: Settings, overrides: Sequence[str] | None) -> Setti
     Raises:
         UsageError: With all overrides that do not fit.
     """
-    known = type(settings).model_fields
     faults: list[Fault] = []
     values: dict[str, Any] = dict(settings)
     for override in overrides or ():
-        key, value = split_assignment(override)
-        if key in known:
-            values[key] = read_yaml(value)
+        found = _read(override, list(values))
+        if isinstance(found, Fault):
+            faults.append(found)
         else:
-            faults.append(
-                Fault(f"--set {override}", f"no setting{did_you_mean(key, known)}", f"has: {', '.join(known)}")
-            )
+            values |= found
     try:
         changed = type(settings).model_validate(values)
     except ValidationError as error:
@@ -43,5 +40,19 @@ def with_overrides(settings: Settings, overrides: Sequence[str] | None) -> Setti
             for problem in error.errors()
         ]
         changed = settings
-    raise_faults(UsageError, "--set", faults)
+    raise_faults(UsageError, "--set", faults, "Nothing was started.")
     return changed
+
+
+def _read(override: str, known: Sequence[str]) -> dict[str, Any] | Fault:
+    """The key and value of one override, or what is wrong with it."""
+    key, equals, value = (part.strip() for part in override.partition("="))
+    where = f"--set {override}"
+    if not equals or not key:
+        return Fault(where, "is no KEY=VALUE", f"such as {known[0]}=…")
+    if key not in known:
+        return Fault(where, f"'{key}' is no setting{did_you_mean(key, known)}", f"there are: {', '.join(known)}")
+    try:
+        return {key: read_yaml(value)}
+    except YAMLError:
+        return Fault(where, f"'{value}' is no YAML value")

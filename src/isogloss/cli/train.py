@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text as Line
 
 from isogloss.cli.output import DryRunFlag, JsonFlag, Reporter, SetOption, reported_errors
-from isogloss.cli.recipe import RecipeArgument
+from isogloss.cli.recipe import RecipeArgument, load_with_overrides
 from isogloss.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ def train(
         from isogloss.training import train as run
 
         report = run(
-            recipe,
+            load_with_overrides(recipe, overrides or ()),
             out,
             resume=_resume(resume),
-            overrides=overrides or (),
             dry_run=dry_run,
             announce=reporter.note,
             progress=not as_json,

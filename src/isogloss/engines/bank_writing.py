@@ -134,6 +134,11 @@ def encode_bank(
     return report
 
 
+def check_target(path: str | Path, *, fingerprint: Mapping[str, str], dtype: str, append: bool = False) -> None:
+    """Raises what `encode_bank` would raise because of what is at `path`; writes nothing."""
+    _prepare(Path(path), fingerprint, dtype, resume=True, append=append)
+
+
 def _prepare(place: Path, parts: Mapping[str, str], dtype: str, *, resume: bool, append: bool) -> Manifest:
     """The manifest to go on with: that of the bank which is there, if it fits, or a new one."""
     if not (place / MANIFEST_NAME).is_file():

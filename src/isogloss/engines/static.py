@@ -147,7 +147,8 @@ class StaticEngine:
 
     def _write(self, folder: Path) -> None:
         save_file({"embedding.weight": np.ascontiguousarray(self.weights)}, str(folder / "model.safetensors"))
-        self.tokenizer.save(str(folder / "tokenizer.json"))
+        # Not by its own save(), whose faults of the system are plain exceptions.
+        (folder / "tokenizer.json").write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
 
 
 def is_static_table(folder: Path) -> bool:

@@ -18,7 +18,7 @@ from isogloss.evaluation.report import evaluation_markdown
 from isogloss.evaluation.results import Cell, Estimate, Evaluation
 from isogloss.evaluation.significance import bootstrap_intervals, bootstrap_means
 from isogloss.evaluation.systems import DenseSystem, LexicalSystem, System
-from isogloss.files import atomic_folder, write_json, write_run, write_text
+from isogloss.files import atomic_folder, refuse_occupied, write_json, write_run, write_text
 from isogloss.progress import progress_bar
 from isogloss.records import EvalSet, Run
 
@@ -77,6 +77,21 @@ def evaluate(
             write_json(folder / SCORES, evaluation.to_json())
             write_text(folder / REPORT, evaluation_markdown(evaluation))
     return evaluation
+
+
+def check_plan(
+    eval_set: EvalSet,
+    *,
+    pairs: str | Sequence[str] | None,
+    measures: str | Iterable[str],
+    out: str | os.PathLike[str],
+    overwrite: bool = False,
+) -> None:
+    """Raises what `evaluate` would raise because of its pairs, its measures or its folder; writes nothing."""
+    tagged = with_languages(eval_set)
+    parse_pairs(default_pairs(tagged) if pairs is None else pairs, tagged)
+    parse_measures(measures)
+    refuse_occupied(out, overwrite=overwrite)
 
 
 @dataclass

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from isogloss.errors import FileError
 
@@ -23,6 +26,9 @@ _NEXT_STEPS = {
     errno.ENAMETOOLONG: "Give a shorter name.",
     errno.EMFILE: "Too many files are open: raise the limit (ulimit -n).",
 }
+
+# safetensors tells faults of the system in words only: "… No space left on device (os error 28)".
+_NUMBER_IN_WORDS = re.compile(r"\(os error (\d+)\)")
 
 
 def as_file_error(error: OSError | EOFError | zlib.error, path: Path, action: str) -> FileError:
@@ -63,3 +69,8 @@ def file_errors(path: str | os.PathLike[str], action: str) -> Iterator[None]:
         yield
     except (OSError, EOFError, zlib.error) as error:
         raise as_file_error(error, Path(path), action) from error
+    except SafetensorError as error:
+        number = _NUMBER_IN_WORDS.search(str(error))
+        if number is None:
+            raise
+        raise as_file_error(OSError(int(number[1]), str(error)), Path(path), action) from error

@@ -77,7 +77,7 @@ def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
         FileError: If the system refuses, or `path` holds something and `overwrite` is false.
     """
     place = Path(os.path.realpath(path))
-    _refuse_occupied(place, path, overwrite=overwrite)
+    refuse_occupied(path, overwrite=overwrite)
     partial = _beside(place)
     with file_errors(path, "write"):
         try:
@@ -86,19 +86,25 @@ def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
             for file in partial.rglob("*"):
                 if file.is_file():
                     _settle(file)
-            _refuse_occupied(place, path, overwrite=overwrite)
+            refuse_occupied(path, overwrite=overwrite)
             _swap(partial, place)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _refuse_occupied(place: Path, named: str | os.PathLike[str], *, overwrite: bool) -> None:
-    with file_errors(named, "write"):
+def refuse_occupied(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Checks that a folder can be made at `path`: nothing is there, or an empty folder, or it may be replaced.
+
+    Raises:
+        FileError: If something is there.
+    """
+    place = Path(os.path.realpath(path))
+    with file_errors(path, "write"):
         if place.exists() and not place.is_dir():
-            raise FileError(f"cannot write {named}: it is a file", next_step="Choose another name for the folder.")
+            raise FileError(f"cannot write {path}: it is a file", next_step="Choose another name for the folder.")
         if not overwrite and place.is_dir() and any(place.iterdir()):
             raise FileError(
-                f"cannot write {named}: the folder exists and is not empty",
+                f"cannot write {path}: the folder exists and is not empty",
                 next_step="Choose another folder, or allow it to be replaced (overwrite).",
             )
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.engines.bank import Bank
-from isogloss.errors import UsageError, did_you_mean
+from isogloss.errors import Fault, UnknownLanguageError, UsageError, did_you_mean, raise_faults
 from isogloss.indexing.exact import search as search_exactly
 from isogloss.languages import normalize
 from isogloss.records import Text
@@ -55,7 +55,7 @@ def search(
         languages: Languages of the passages that may be found, in any spelling; all where it is empty.
 
     Raises:
-        UsageError: A language that no passage has, or a `k` below 1.
+        UsageError: Languages that are unknown or that no passage has, all of them; or a `k` below 1.
     """
     if k < 1:
         raise UsageError(f"k: {k} (at least 1)")
@@ -70,13 +70,17 @@ def search(
 def _allowed(bank: Bank, languages: Sequence[str]) -> NDArray[np.bool_] | None:
     if not languages:
         return None
-    wanted = {normalize(language) for language in languages}
     here = {language for language in bank.languages if language}
-    missing = sorted(wanted - here)
-    if missing:
-        hint = did_you_mean(missing[0], here)
-        raise UsageError(
-            f"language: no passage of the bank is in {', '.join(missing)}{hint}",
-            next_step=f"It has: {', '.join(sorted(here)) or 'no languages'}.",
-        )
+    wanted = set()
+    faults = []
+    for language in languages:
+        try:
+            wanted.add(normalize(language))
+        except UnknownLanguageError as error:
+            faults.append(Fault(f"language {language}", error.message))
+    faults += [
+        Fault(f"language {language}", f"no passage of the bank is in it{did_you_mean(language, here)}")
+        for language in sorted(wanted - here)
+    ]
+    raise_faults(UsageError, "language", faults, f"The bank has: {', '.join(sorted(here)) or 'no languages'}.")
     return np.array([language in wanted for language in bank.languages], dtype=np.bool_)

@@ -138,22 +138,10 @@ def find_checkpoint(folder: Path, resume: Resume, run_digest: str) -> Path | Non
     """
     if resume not in ("auto", "previous", "never"):
         raise UsageError(f"resume: '{resume}' (allowed: auto, previous, never)")
-    if folder.exists():
-        check_folder(folder)
     found = checkpoints.checkpoints(folder)
-    if resume == "never":
-        if folder.is_dir() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty", next_step="Choose another folder, or resume='auto'.")
+    if resume == "never" or not found:
+        _check_start(folder, resume, run_digest)
         return None
-    if not found and (folder / MANIFEST).is_file():
-        if read_json(folder / MANIFEST).get("run_digest") != run_digest:
-            raise UsageError(
-                f"{folder} holds another run: recipe, data or base model differ", next_step="Choose another folder."
-            )
-        return None
-    if not found and not (folder / LOG).is_file() and any(folder.glob("[!.]*")):
-        # Its `model` may be somebody's own: it would be replaced.
-        raise UsageError(f"{folder} holds something else than a run", next_step="Choose another folder with --out.")
     failures: list[Fault] = []
     for path in found:
         try:
@@ -166,6 +154,21 @@ def find_checkpoint(folder: Path, resume: Resume, run_digest: str) -> Path | Non
             return path
     raise_faults(CheckpointError, f"{folder} has no intact checkpoint", failures, "Remove them to start afresh.")
     return None
+
+
+def _check_start(folder: Path, resume: Resume, run_digest: str) -> None:
+    """Checks that a run may begin afresh in a folder: what is not its own would be replaced."""
+    if not folder.exists() or not any(check_folder(folder).iterdir()):
+        return
+    if resume == "never":
+        raise UsageError(f"{folder} is not empty", next_step="Choose another folder, or resume='auto'.")
+    if (folder / MANIFEST).is_file():
+        if read_json(folder / MANIFEST).get("run_digest") != run_digest:
+            raise UsageError(
+                f"{folder} holds another run: recipe, data or base model differ", next_step="Choose another folder."
+            )
+    elif not (folder / LOG).is_file() and any(folder.glob("[!.]*")):
+        raise UsageError(f"{folder} holds something else than a run", next_step="Choose another folder.")
 
 
 def _ignore(line: str) -> None:

@@ -280,9 +280,9 @@ def load_recipe(name_or_path: str | Path, *, overrides: Sequence[str] = (), chec
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
         fault = Fault(where, str(getattr(error, "problem", None) or error))
-        raise RecipeError(f"{path} is no YAML", faults=[fault]) from error
+        raise RecipeError(f"{path} is no YAML", faults=[fault], next_step="Mend it; nothing was started.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} cannot be read: {error}") from error
+        raise RecipeError(f"{path} cannot be read: {error}", next_step="Give a YAML file in UTF-8.") from error
     return parse_recipe(content, where=str(name_or_path), overrides=overrides, checks=checks)
 
 

@@ -48,6 +48,7 @@ def test_the_index_is_unchanged_and_the_queries_are_not(made, tiny_static):
     bank.verify()
     bank.require(tuned.passage.fingerprint)
     assert found.index_unchanged is True
+    assert json.loads((found.folder / "training" / "manifest.json").read_text(encoding="utf-8"))["steps"] == 2
     assert tuned.towers == "frozen_passage"
     stored = bank.get([text.id for text in eval_set.passages])
     for retriever in (base, tuned):

@@ -138,7 +138,7 @@ def check_demonstration(
     Raises:
         UsageError: If an override does not fit the recipe of the tuning.
     """
-    from isogloss.training.assembly import load_training_recipe
+    from isogloss.training import load_training_recipe
 
     _check_folder(out)
     try:

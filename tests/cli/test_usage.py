@@ -5,7 +5,7 @@
 3. Exit codes: 0 done, 1 failure, 2 usage, 3 gate missed, 130 stopped by hand.
 4. Errors are text on standard error, and with `--json` also one JSON object on standard output; no tracebacks.
 5. An exception that nobody foresaw is a bug: its traceback is not hidden.
-6. Searching and encoding with a static model import no torch.
+6. Searching and encoding with a static model import no torch; where it is not installed, training names the extra.
 """
 
 from __future__ import annotations
@@ -183,6 +183,15 @@ def test_bugs_keep_their_traceback(world, monkeypatch, verb):
 
 SCRIPT = """
 import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "transformers", "sentence_transformers", "accelerate"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+if sys.argv[1] == "blocked":
+    sys.meta_path.insert(0, Block())
+del sys.argv[1]
 from isogloss.cli.main import main
 try:
     main()
@@ -193,13 +202,24 @@ except SystemExit as end:
 """
 
 
+def run_script(mode: str, *command: object) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-c", SCRIPT, mode, *map(str, command)]
+    return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+
+
 def test_searching_and_encoding_import_no_torch(world):
-    for command in (
-        ("encode", "set", "--out", "new", "--model", str(world.model)),
-        ("search", "new", "Река", "--model", str(world.model)),
-    ):
-        arguments = [sys.executable, "-c", SCRIPT, *command]
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+    for command in (("encode", "set", "--out", "new"), ("search", "new", "Река")):
+        done = run_script("free", *command, "--model", world.model)
         assert done.returncode == 0, done.stderr
         assert done.stderr.endswith("HEAVY []")
         assert done.stdout
+
+
+@pytest.mark.parametrize("verb", ["train", "demo"])
+def test_training_without_torch_names_the_extra(world, verb):
+    command = world.tuning if verb == "train" else ("--data", "set", "--model", world.model)
+    done = run_script("blocked", verb, *command, "--out", "new")
+    assert done.returncode == 1
+    assert "pip install 'isogloss[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (world / "new").exists()

@@ -60,7 +60,7 @@ def load_with_overrides(name_or_path: str, overrides: Sequence[str]) -> Recipe:
         RecipeError: With every fault, where the recipe itself has some.
         UsageError: With every fault, where only the overrides have some.
     """
-    from isogloss.training.assembly import load_training_recipe
+    from isogloss.training import load_training_recipe
 
     try:
         return load_training_recipe(name_or_path, overrides=overrides)
@@ -71,7 +71,7 @@ def load_with_overrides(name_or_path: str, overrides: Sequence[str]) -> Recipe:
 
 
 def _is_sound(name_or_path: str) -> bool:
-    from isogloss.training.assembly import load_training_recipe
+    from isogloss.training import load_training_recipe
 
     try:
         load_training_recipe(name_or_path)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from isogloss.errors import MissingExtraError
+
 if TYPE_CHECKING:
     from isogloss.training.assembly import load_training_recipe
     from isogloss.training.run import TrainReport, train
@@ -21,6 +23,8 @@ _HOMES = {
     "train": "isogloss.training.run",
 }
 
+_EXTRA_PACKAGES = ("torch", "transformers", "sentence_transformers", "accelerate")
+
 __all__ = ["TrainReport", "load_training_recipe", "train"]
 
 
@@ -28,4 +32,10 @@ def __getattr__(name: str) -> Any:
     """Imports a public name on first use, so that reading batches needs no transformers."""
     if name not in _HOMES:
         raise AttributeError(f"module 'isogloss.training' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        home = importlib.import_module(_HOMES[name])
+    except ModuleNotFoundError as missing:
+        if str(missing.name).split(".")[0] not in _EXTRA_PACKAGES:
+            raise
+        raise MissingExtraError("Training", "train") from missing
+    return getattr(home, name)

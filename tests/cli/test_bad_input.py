@@ -255,7 +255,6 @@ WRITES = [
     ("evaluate", "gzip.GzipFile"),
     ("evaluate-again", "pathlib.Path.rename"),
     ("train", "isogloss.training.checkpoints.write_json"),
-    ("train", "os.fsync"),
     ("train-model", "isogloss.models.persistence._write_json"),
     ("append", "os.fsync"),
 ]

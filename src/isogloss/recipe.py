@@ -67,20 +67,68 @@ class _OpenSection(BaseModel):
         return dict(self.model_extra or {})
 
 
+class NewModelSettings(_Section):
+    """A static model made from nothing but texts: its vocabulary, and random vectors to begin with.
+
+    Attributes:
+        parallel: Files with many languages a line, or two-column files; patterns may be given.
+        rows: Files of training rows.
+        languages: Languages whose texts make the vocabulary.
+        favoured: Those of them that weigh `favour` times as much as others.
+        favour: That factor.
+        english: Weight of English.
+        dimension: Length of a vector.
+        whole_words: Words with a vector of their own.
+        pieces: Pieces for all other words and for unspaced scripts.
+        least_count: Words seen less often than this make no difference.
+        characters_per_file: Most characters that are read of a language in one file.
+        longest: Most characters of a text.
+        seed: Of the sample and the random vectors.
+    """
+
+    parallel: list[str]
+    rows: list[str] = Field(default_factory=list)
+    languages: list[str] = Field(min_length=1)
+    favoured: list[str] = Field(default_factory=list)
+    favour: float = Field(default=4.0, gt=0)
+    english: float = Field(default=5.0, gt=0)
+    dimension: int = Field(default=256, ge=2)
+    whole_words: int = Field(default=30_000, ge=1)
+    pieces: int = Field(default=30_000, ge=100)
+    least_count: int = Field(default=3, ge=1)
+    characters_per_file: int = Field(default=400_000, ge=1)
+    longest: int = Field(default=700, ge=1)
+    seed: int = Field(default=13, ge=0)
+
+    def weights(self) -> dict[str, float]:
+        """Weight of each language that has one."""
+        return {**dict.fromkeys(self.favoured, self.favour), "en": self.english}
+
+
 class ModelSettings(_Section):
     """Which retriever is trained, and what of it.
 
     Attributes:
-        base: Path or name of a model; `bundled` is the one that comes with isogloss.
+        base: Path or name of a model; `bundled` is the one that comes with isogloss, `new` one made by `new`.
+        new: What a new model is made from.
+        precision: `float16` halves the folder of a static model when it is saved.
         towers: `shared` trains one encoder for both roles, `separate` two, `frozen_passage` the query tower alone.
         passages_from: `bank` reads the vectors of frozen passages instead of computing them.
         bank: Folder of that bank.
     """
 
     base: str = "bundled"
+    new: NewModelSettings | None = None
+    precision: Literal["as_is", "float16"] = "as_is"
     towers: Literal["shared", "separate", "frozen_passage"] = "shared"
     passages_from: Literal["tower", "bank"] = "tower"
     bank: str | None = None
+
+    @model_validator(mode="after")
+    def _new_fits(self) -> ModelSettings:
+        if (self.base == "new") != (self.new is not None):
+            raise ValueError("base: new and the section 'new' belong together")
+        return self
 
     @model_validator(mode="after")
     def _bank_fits(self) -> ModelSettings:

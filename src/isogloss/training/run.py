@@ -37,7 +37,8 @@ from isogloss.training.settings import (
     training_arguments,
 )
 from isogloss.training.sources import Source
-from isogloss.training.sources.reading import expand
+from isogloss.training.sources.reading import file_hashes
+from isogloss.training.start import START, start_model
 from isogloss.training.step import Batch, CachedStep, Encoder
 from isogloss.training.stored_vectors import passage_bank, teacher_vectors
 from isogloss.training.texts import Ids, TextTable, unique_numbers
@@ -120,9 +121,12 @@ def train(
     join_processes()
     chosen = recipe if isinstance(recipe, Recipe) else load_training_recipe(str(recipe), overrides=overrides)
     folder = Path(out)
+    say = announce or _ignore
+    if retriever is None and chosen.model.new is not None:
+        retriever = start_model(chosen.model.new, folder, say)
     run = _Run.prepare(chosen, retriever)
     for line in run.plan.lines():
-        (announce or _ignore)(line)
+        say(line)
     checkpoint = find_checkpoint(folder, resume, run.digest)
     if dry_run:
         return TrainReport(folder, None, run.plan)
@@ -158,7 +162,7 @@ def find_checkpoint(folder: Path, resume: Resume, run_digest: str) -> Path | Non
 
 def _check_start(folder: Path, resume: Resume, run_digest: str) -> None:
     """Checks that a run may begin afresh in a folder: what is not its own would be replaced."""
-    if not folder.exists() or not any(check_folder(folder).iterdir()):
+    if not folder.exists() or not any(path.name != START for path in check_folder(folder).iterdir()):
         return
     if resume == "never":
         raise UsageError(f"{folder} is not empty", next_step="Choose another folder, or resume='auto'.")
@@ -167,7 +171,7 @@ def _check_start(folder: Path, resume: Resume, run_digest: str) -> None:
             raise UsageError(
                 f"{folder} holds another run: recipe, data or base model differ", next_step="Choose another folder."
             )
-    elif not (folder / LOG).is_file() and any(folder.glob("[!.]*")):
+    elif not (folder / LOG).is_file() and any(path.name != START for path in folder.glob("[!.]*")):
         raise UsageError(f"{folder} holds something else than a run", next_step="Choose another folder.")
 
 
@@ -190,7 +194,7 @@ class _Run:
     @cached_property
     def data(self) -> dict[str, dict[str, str]]:
         """Hash of each file of each source."""
-        return {name: _files(self.recipe.sources[name].paths) for name in self.sources}
+        return {name: file_hashes(self.recipe.sources[name].paths) for name in self.sources}
 
     @cached_property
     def digest(self) -> str:
@@ -265,7 +269,9 @@ class _Run:
         )
         if first:
             self.towers.cpu()
-            self.retriever.with_towers(self.towers).save(folder / MODEL, overwrite=True)
+            self.retriever.with_towers(self.towers).save(
+                folder / MODEL, overwrite=True, precision=self.recipe.model.precision
+            )
             write_json(folder / MANIFEST, self._manifest(report))
         current_processes().wait()
         return report
@@ -345,18 +351,6 @@ def _passage_text(retriever: Retriever) -> Callable[[str, str], str]:
 def _versions() -> dict[str, str]:
     names = ("isogloss", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy", "accelerate")
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
-
-
-def _files(paths: Sequence[str]) -> dict[str, str]:
-    """Hash of each file of a source."""
-    found = {}
-    for path in expand(paths) if paths else []:
-        digest = hashlib.sha256()
-        with file_errors(path, "read"), Path(path).open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        found[path] = digest.hexdigest()
-    return found
 
 
 __all__ = ["Resume", "RunProgress", "TrainReport", "find_checkpoint", "train"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from isogloss import datasets
 from isogloss.datasets import parallel
 from isogloss.errors import DataError
+from isogloss.files import file_errors
 from isogloss.languages import normalize
 from isogloss.records import ParallelRow, Row
 
@@ -32,6 +34,18 @@ def expand(paths: Sequence[str]) -> list[str]:
             raise DataError(f"no file matches '{path}'", next_step=f"Relative paths start in {Path.cwd()}.")
         files.extend(found)
     return files
+
+
+def file_hashes(paths: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of each file that paths and patterns name."""
+    found = {}
+    for path in expand(paths) if paths else []:
+        digest = hashlib.sha256()
+        with file_errors(path, "read"), Path(path).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        found[path] = digest.hexdigest()
+    return found
 
 
 def read_rows(paths: Sequence[str]) -> Iterator[Row]:

@@ -111,3 +111,16 @@ def test_what_cannot_be_read_is_named(tmp_path):
 def test_the_module_needs_no_torch():
     code = "import sys, isogloss.recipe as r; r.load_recipe('infonce'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_new_model_needs_its_section_and_names_its_fields():
+    content = {
+        "model": {"base": "new", "new": {"parallel": ["a"], "languages": ["de"], "dimensions": 9}},
+        "sources": {"rows": {"path": "x"}},
+        "objective": [{"term": "infonce", "on": "rows"}],
+    }
+    with pytest.raises(RecipeError, match=r"model\.new\.dimensions.*did you mean 'dimension'"):
+        parse_recipe(content)
+    content["model"] = {"base": "new"}
+    with pytest.raises(RecipeError, match="base: new and the section 'new' belong together"):
+        parse_recipe(content)

@@ -21,6 +21,7 @@ from isogloss.recipe.sections import (
     EvaluateSettings,
     Expectation,
     ModelSettings,
+    NewModelSettings,
     Recipe,
     TeacherSettings,
     TrainSettings,

@@ -72,8 +72,9 @@ def test_the_weight_and_not_the_amount_of_text_decides():
     assert sum(favoured.values()) == pytest.approx(1.0)
 
 
-def test_rare_words_are_left_out():
-    assert balanced_shares({"en": [Counter({"▁often": 5, "▁once": 1})]}, {}).keys() == {"▁often"}
+def test_rare_words_are_left_out_and_rare_runs_are_not():
+    counts = {"en": [Counter({"▁often": 5, "▁once": 1})], "th": [Counter({"ประภาคารนับเรือ": 1})]}
+    assert balanced_shares(counts, {}).keys() == {"▁often", "ประภาคารนับเรือ"}
 
 
 def test_the_start_is_long_for_rare_pieces(tokenizer, shares):

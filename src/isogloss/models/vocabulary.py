@@ -27,7 +27,6 @@ UNKNOWN = "<unk>"
 WORD_START = "▁"
 LONGEST_PIECE = 16
 LONGEST_WORD = 24
-LONGEST_RUN = 200
 MOST_COUNTED = 1e7
 LEAST_COUNTED = 10.0
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー"
@@ -71,7 +70,7 @@ _OPTIONS: Mapping[str, Any] = MappingProxyType(
         "max_sentencepiece_length": LONGEST_PIECE,
         "character_coverage": 0.9999,
         "seed_sentencepiece_size": 600_000,
-        "shrinking_factor": 0.6,
+        "shrinking_factor": 0.5,
         "unk_id": 0,
         "unk_piece": UNKNOWN,
         "bos_id": -1,
@@ -126,7 +125,7 @@ def balanced_shares(
         counts: Language to the counts of each of its files. Within a language a file counts by the square root of its
             size, so that one large file does not decide what a word is.
         weights: Weight of each language; 1 for those not named.
-        least_count: Words seen less often are left out.
+        least_count: Words seen less often are left out; runs of unspaced scripts, which are whole clauses, never.
     """
     shares: Counter[str] = Counter()
     seen: Counter[str] = Counter()
@@ -140,7 +139,7 @@ def balanced_shares(
         weight = weights.get(language, 1.0) / max(sum(found.values()), 1e-9)
         for word, count in found.items():
             shares[word] += count * weight  # type: ignore[assignment]
-    kept = {word: share for word, share in shares.items() if seen[word] >= least_count and len(word) <= LONGEST_RUN}
+    kept = {word: share for word, share in shares.items() if _is_run(word) or seen[word] >= least_count}
     total = sum(kept.values())
     return {word: share / total for word, share in kept.items()}
 
@@ -167,8 +166,12 @@ def build_tokenizer(shares: Mapping[str, float], *, whole_words: int, pieces: in
     return Tokenizer.from_str(json.dumps(description))
 
 
+def _is_run(word: str) -> bool:
+    return _UNSPACED_CHARACTER.search(word) is not None
+
+
 def _may_be_whole(word: str) -> bool:
-    return word.startswith(WORD_START) and 2 < len(word) <= LONGEST_WORD and not _UNSPACED_CHARACTER.search(word)
+    return word.startswith(WORD_START) and 2 < len(word) <= LONGEST_WORD and not _is_run(word)
 
 
 def _unigram_pieces(shares: Mapping[str, float], size: int) -> list[tuple[str, float]]:

@@ -75,7 +75,7 @@ def _texts(settings: NewModelSettings) -> Texts:
     for file in files:
         for language, column in file.columns.items():
             found[language].append(_sampled([text for text in column if text], settings, generator))
-    for path in expand(settings.rows):
+    for path in expand(settings.rows) if settings.rows else ():
         for language, texts in _row_texts(path, settings.longest):
             if language in wanted:
                 found[language].append(_sampled(texts, settings, generator))

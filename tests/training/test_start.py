@@ -1,0 +1,81 @@
+"""A model made from texts alone.
+
+1. It is made once: a second run finds it, with the same bits, and another recipe is refused in the same folder.
+2. Its vocabulary knows the texts of every wanted language, and of no other.
+3. What is trained from it is saved as float16 where the recipe says so.
+"""
+
+import json
+
+import numpy as np
+import pytest
+
+from isogloss.errors import UsageError
+from isogloss.models.retriever import Retriever
+from isogloss.recipe import NewModelSettings
+from isogloss.training import train
+from isogloss.training.start import start_model
+from tests.conftest import TINY_TEXTS
+
+
+@pytest.fixture
+def texts(tmp_path):
+    path = tmp_path / "parallel.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for line in range(40):
+            english, german = f"{TINY_TEXTS[line % 2]} {line}", f"{TINY_TEXTS[2]} {line}"
+            file.write(json.dumps({"_id": str(line), "en": english, "de": german, "ru": TINY_TEXTS[4]}) + "\n")
+    return path
+
+
+def settings(texts, **changes):
+    return NewModelSettings(
+        **{
+            "parallel": [str(texts)],
+            "languages": ["en", "de"],
+            "dimension": 8,
+            "whole_words": 5,
+            "pieces": 120,
+            **changes,
+        }
+    )
+
+
+def test_it_is_made_once(texts, tmp_path):
+    said = []
+    first = start_model(settings(texts), tmp_path / "run", said.append)
+    assert len(said) == 2
+    second = start_model(settings(texts), tmp_path / "run", said.append)
+    assert len(said) == 2
+    assert first.passage.fingerprint == second.passage.fingerprint
+    with pytest.raises(UsageError, match="another recipe"):
+        start_model(settings(texts, dimension=9), tmp_path / "run", said.append)
+
+
+def test_it_knows_the_wanted_languages(texts, tmp_path):
+    retriever = start_model(settings(texts), tmp_path / "run", lambda line: None)
+    cut = retriever.query.engine.tokenizer.encode
+    unknown = 0
+    assert unknown not in cut("Schiffe in der Nacht").ids
+    assert unknown in cut("корабли").ids
+
+
+def test_a_recipe_trains_it_and_halves_it(texts, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    new = settings(texts).model_dump(mode="json")
+    recipe.write_text(
+        json.dumps(
+            {
+                "model": {"base": "new", "precision": "float16", "new": new},
+                "sources": {"pairs": {"kind": "multiway", "path": str(texts), "languages": ["en", "de"], "batch": 8}},
+                "objective": [{"term": "semantic_contrastive", "on": "pairs"}],
+                "train": {"max_steps": 3, "learning_rate": 0.01, "optim": "adamw_torch_fused", "save_strategy": "no"},
+            }
+        )
+    )
+    report = train(str(recipe), tmp_path / "run", progress=False)
+    trained = Retriever.load(report.model)
+    assert trained.query.engine.weights.dtype == np.float16
+    assert report.drift > 0
+    again = train(str(recipe), tmp_path / "run", progress=False)
+    assert Retriever.load(again.model).query.fingerprint == trained.query.fingerprint

@@ -11,7 +11,6 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -52,27 +51,6 @@ def test_unknown_languages_are_told_at_once(beir):
     assert [fault.where for fault in caught.value.faults] == ["query_languages", "query_languages", "passage_languages"]
     with pytest.raises(UsageError, match="'ja' has no text in rivers"):
         load(beir, query_languages=["ja"])
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    """A hub that answers with what is in `folders`, and records what was asked."""
-    module, errors = ModuleType("huggingface_hub"), ModuleType("huggingface_hub.errors")
-    errors.HfHubHTTPError = type("HfHubHTTPError", (OSError,), {})
-    errors.LocalEntryNotFoundError = type("LocalEntryNotFoundError", (ValueError,), {})
-    state = SimpleNamespace(folders={}, asked=[])
-
-    def snapshot_download(repo_id, repo_type, revision, allow_patterns):
-        state.asked.append((repo_id, repo_type, revision, allow_patterns))
-        if repo_id not in state.folders:
-            raise errors.HfHubHTTPError("404: no such repository\nlong trace")
-        return str(state.folders[repo_id])
-
-    module.snapshot_download, module.errors = snapshot_download, errors
-    monkeypatch.setitem(sys.modules, "huggingface_hub", module)
-    monkeypatch.setitem(sys.modules, "huggingface_hub.errors", errors)
-    monkeypatch.delenv("ISOGLOSS_DATA", raising=False)
-    return state
 
 
 def test_a_hub_name_is_read_like_a_folder(hub, beir):

@@ -4,6 +4,8 @@
     queries.jsonl[.gz]  {"_id", "text", "lang"?, "metadata"?}
     qrels/<split>.tsv   query-id, corpus-id, score
 
+The same records may lie in other files, such as parquet, or in those of several languages: see `beir_files`.
+
 `lang` is our addition. Texts are translations of each other where `metadata.parallel_id` says so, or where their ids
 differ only in an ending `.<lang>` that equals the record's own `lang`. Passages with a `pair` are a pool of their own:
 a query looks only among those whose `pair` is its own, or its language.
@@ -11,28 +13,23 @@ a query looks only among those whose `pair` is its own, or its language.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from isogloss.datasets.beir_files import beir_files, complete_files, missing_file
 from isogloss.datasets.collecting import MEND, Judgements, Languages, Texts, finish, read_id, read_string
+from isogloss.datasets.parquet import RECORD_ENDINGS, read_records
 from isogloss.datasets.shipped import shipped_folder
-from isogloss.errors import DataError, Fault, FileError, UnknownLanguageError, did_you_mean, raise_faults
-from isogloss.files import check_file, check_folder, read_jsonl
-from isogloss.files.trec import located_qrels
+from isogloss.errors import DataError, Fault, UnknownLanguageError, raise_faults
+from isogloss.files import check_file, check_folder
+from isogloss.files.trec import QRELS_HEADER, collect_grades, located_qrels
 from isogloss.languages import normalize
 from isogloss.records import EvalSet, Text
 
 _OWN_KEYS = frozenset(("_id", "id", "title", "text", "lang", "language", "pair", "metadata"))
-_PREFERRED_SPLITS = ("test", "dev", "validation", "val")
-
-
-def is_beir(path: Path) -> bool:
-    """Whether a folder looks like BEIR's, be it that a file is missing."""
-    if not path.is_dir():
-        return False
-    files = [_existing(path, name) for name in ("corpus.jsonl", "queries.jsonl")]
-    return any(files) or any((path / "qrels").glob("*.tsv*"))
+_ID = ("_id", "id")
 
 
 def read_beir(path: Path, *, split: str | None = None) -> EvalSet:
@@ -44,90 +41,97 @@ def read_beir(path: Path, *, split: str | None = None) -> EvalSet:
 
     Raises:
         FileError: If a file is missing or cannot be read.
-        DataError: With all faults of all three files.
+        DataError: With all faults of all files.
+        MissingExtraError: If files are parquet and `pyarrow` is not installed.
     """
     folder = check_folder(path)
-    corpus, query_file = (_required(folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
-    qrels_file = _qrels_file(folder, split)
-    faults: list[Fault] = []
-    languages = Languages(faults)
-    passages = _read_texts(corpus, "passage", languages)
-    queries = _read_texts(query_file, "query", languages)
+    languages = Languages([])
+    queries, passages = Texts("query", languages.faults), Texts("passage", languages.faults)
+    judgements = Judgements(languages.faults)
+    chosen = complete_files(folder, split)
+    for files in chosen:
+        language = languages.read(files.language, str(folder))
+        # One id may stand in several languages, for texts that are no translations of each other.
+        ending = f".{language or files.language}" if len(chosen) > 1 else ""
+        _add_texts(passages, files.corpus, languages, language, ending)
+        _add_texts(queries, files.queries, languages, language, ending)
+        for place in files.qrels:
+            judged = _located_qrels(place, languages.faults)
+            # Where nothing was read that is one fault, and not one more for each judgement.
+            if queries.found and passages.found:
+                judgements.add_file(judged, place, queries, passages, ending)
     _assign_pools(queries, passages)
-    judgements = Judgements(faults)
-    judgements.add_file(located_qrels(qrels_file, faults=faults), qrels_file, queries, passages)
-    return finish(folder.resolve().name, folder, queries, passages, judgements.qrels, faults)
+    return finish(folder.resolve().name, folder, queries, passages, judgements.qrels, languages.faults)
 
 
 def read_corpus(path: str | Path) -> list[Text]:
     """Reads passages alone.
 
     Args:
-        path: A `corpus.jsonl[.gz]`, a BEIR folder with one, or the name of a set that comes with isogloss.
+        path: A `corpus.jsonl[.gz]` or parquet file, a BEIR folder with passages in one language or with languages of
+            their own, or the name of a set that comes with isogloss.
 
     Raises:
         FileError: If the file is missing or cannot be read.
         DataError: With all its faults.
     """
     place = shipped_folder(str(path)) or Path(path)
-    corpus = _required(place, "corpus.jsonl") if place.is_dir() else check_file(place)
-    faults: list[Fault] = []
-    texts = _read_texts(corpus, "passage", Languages(faults))
-    raise_faults(DataError, str(corpus), faults, MEND)
+    languages = Languages([])
+    texts = Texts("passage", languages.faults)
+    _add_texts(texts, _corpus(place), languages)
+    raise_faults(DataError, str(place), languages.faults, MEND)
     return list(texts.found.values())
 
 
-def _existing(folder: Path, name: str) -> Path | None:
-    return next((place for place in (folder / name, folder / f"{name}.gz") if place.is_file()), None)
+def _corpus(place: Path) -> tuple[Path, ...]:
+    if not place.is_dir():
+        return (check_file(place),)
+    corpus = next((files.corpus for files in beir_files(place) if not files.language), ())
+    if not corpus:
+        raise missing_file(place, "corpus")
+    return corpus
 
 
-def _required(folder: Path, name: str) -> Path:
-    place = _existing(folder, name)
-    if place is None:
-        raise FileError(
-            f"{folder} has no {name} or {name}.gz",
-            next_step="A BEIR folder holds corpus.jsonl, queries.jsonl and qrels/<split>.tsv.",
-        )
-    return place
+def _located_qrels(place: Path, faults: list[Fault]) -> list[tuple[str, dict[str, int], dict[str, int]]]:
+    if place.name.endswith(RECORD_ENDINGS):
+        return collect_grades(place, _written_grades(place, faults), faults)
+    return located_qrels(place, faults=faults)
 
 
-def _qrels_file(folder: Path, split: str | None) -> Path:
-    by_split = {
-        place.name.removesuffix(".gz").removesuffix(".tsv"): place
-        for place in sorted([*folder.glob("qrels/*.tsv"), *folder.glob("qrels/*.tsv.gz")])
-    }
-    if not by_split:
-        raise FileError(
-            f"{folder} has no qrels/<split>.tsv", next_step="Add the judgements, for example qrels/test.tsv."
-        )
-    has = ", ".join(by_split)
-    if split is not None:
-        if split not in by_split:
-            raise FileError(
-                f"{folder} has no split '{split}'{did_you_mean(split, by_split)}", next_step=f"It has: {has}."
-            )
-        return by_split[split]
-    if len(by_split) == 1:
-        return next(iter(by_split.values()))
-    preferred = next((name for name in _PREFERRED_SPLITS if name in by_split), None)
-    if preferred is None:
-        raise FileError(f"{folder} has several splits: {has}", next_step="Say which one: split='…'.")
-    return by_split[preferred]
+def _written_grades(place: Path, faults: list[Fault]) -> Iterator[tuple[int, str, str, str]]:
+    for number, record in read_records(place, [(key,) for key in QRELS_HEADER], faults):
+        where = f"{place}:{number}"
+        query, passage = (read_id(record, (key,), where, faults) for key in QRELS_HEADER[:2])
+        grade = record.get(QRELS_HEADER[2])
+        if grade is None:
+            faults.append(Fault(where, f"'{QRELS_HEADER[2]}' is missing"))
+        elif query is not None and passage is not None:
+            yield number, query, passage, str(grade)
 
 
-def _read_texts(path: Path, role: str, languages: Languages) -> Texts:
-    texts = Texts(role, languages.faults)
-    for line, record in read_jsonl(path, faults=languages.faults):
-        where = f"{path}:{line}"
-        text = _text(record, where, languages)
-        if text is not None:
-            texts.add(text, where)
-    return texts
+def _add_texts(
+    texts: Texts, places: Iterable[Path], languages: Languages, language: str | None = None, ending: str = ""
+) -> None:
+    """Adds the texts of files.
+
+    Args:
+        texts: Where to.
+        places: JSON lines or parquet.
+        languages: Reader of their tags.
+        language: The language of those that name none.
+        ending: What their ids are to have beyond those in the files.
+    """
+    for place in places:
+        for number, record in read_records(place, (_ID, ("text",)), languages.faults):
+            where = f"{place}:{number}"
+            text = _text(record, where, languages)
+            if text is not None:
+                texts.add(replace(text, id=text.id + ending, language=text.language or language), where)
 
 
 def _text(record: dict[str, Any], where: str, languages: Languages) -> Text | None:
     faults = languages.faults
-    identifier = read_id(record, ("_id", "id"), where, faults)
+    identifier = read_id(record, _ID, where, faults)
     content = read_string(record, ("text",), where, faults)
     title = "" if record.get("title") is None else record["title"]
     if not isinstance(title, str):

@@ -12,7 +12,7 @@ from isogloss.datasets.registry import KNOWN_SETS
 from isogloss.errors import FileError, MissingExtraError
 
 _NAME = re.compile(r"(?:hf://)?(?:datasets/)?(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?$")
-_LAYOUT_FILES = ("*.jsonl", "*.jsonl.gz", "*.json", "*.tsv", "*.tsv.gz", "*.txt")
+_LAYOUT_FILES = ("*.jsonl", "*.jsonl.gz", "*.json", "*.tsv", "*.tsv.gz", "*.txt", "*.parquet")
 
 
 def hub_name(name: str) -> tuple[str, str | None] | None:

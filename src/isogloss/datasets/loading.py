@@ -48,7 +48,7 @@ def load(
         UsageError: With all languages that are unknown or that the set does not have.
     """
     queries, passages = _languages(query_languages, passage_languages)
-    path, *corpora = _find(name_or_path, queries, passages)
+    (path, *corpora), name = _find(name_or_path, queries, passages)
     layout = layout_of(path)
     if layout.read is read_bitext:
         whole = read_bitext(path, split=split, query_languages=queries, passage_languages=passages)
@@ -56,6 +56,7 @@ def load(
         whole = read_miracl(path, split=split, corpora=corpora)
     else:
         whole = layout.read(path, split=split)
+    whole = replace(whole, name=name or whole.name)
     known = KNOWN_SETS.get(str(name_or_path)) or KNOWN_SETS.get(whole.name)
     if known is not None:
         whole = replace(whole, name=known.name, licence=known.licence)
@@ -83,21 +84,23 @@ def _languages(
 
 def _find(
     name_or_path: str | os.PathLike[str], queries: frozenset[str] | None, passages: frozenset[str] | None
-) -> list[Path]:
+) -> tuple[list[Path], str]:
+    """The places of a set, and its name where they do not say it, as the hub's cache does not."""
     path = Path(name_or_path).expanduser()
     name = str(name_or_path)
     with file_errors(path, "read"):
         if path.exists():
-            return [path]
+            return [path], ""
         local = shipped_folder(name) or _in_data_folder(name)
         if local is None and path.name != name and path.parent.is_dir():
             check_file(path)  # says what is there instead
     if local is not None:
-        return [local]
+        return [local], ""
     known = KNOWN_SETS.get(name)
-    if (known is not None and known.hub) or (known is None and not path.is_absolute() and hub_name(name)):
+    on_hub = hub_name(name) if known is None and not path.is_absolute() else None
+    if on_hub is not None or (known is not None and known.hub):
         languages = queries | passages if queries is not None and passages is not None else None
-        return fetch(name, languages=languages)
+        return fetch(name, languages=languages), on_hub[0].rpartition("/")[2] if on_hub else ""
     raise FileError(
         f"there is no evaluation set '{name}'{did_you_mean(name, KNOWN_SETS)}",
         next_step=f"Give the path of a file or folder, or set {DATA_VARIABLE} to the folder that holds the sets.",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from isogloss.datasets.beir import is_beir, read_beir
+from isogloss.datasets.beir import read_beir
+from isogloss.datasets.beir_files import is_beir
 from isogloss.datasets.belebele import belebele_files, read_belebele
 from isogloss.datasets.bitext import read_bitext
 from isogloss.datasets.miracl import miracl_folders, read_miracl
@@ -34,7 +35,8 @@ class KnownSet:
         licence: Licence of its texts.
         languages: Languages of its queries, short tags; empty where there are too many to list.
         source: Where it comes from.
-        hub: Its repository on the Hugging Face hub, empty where it has none in a layout that is read here.
+        hub: Its repository on the Hugging Face hub, with `@revision` where one is meant; empty where it has none in a
+            layout that is read here.
         files: Patterns of the files to fetch from there, with `{language}` for each language in the hub's spelling.
     """
 
@@ -70,8 +72,8 @@ def _is_multiway(path: Path) -> bool:
 LAYOUTS = (
     Layout("miracl", "miracl-v1.0-sw/topics/, miracl-corpus-v1.0-sw/", lambda p: bool(miracl_folders(p)), read_miracl),
     Layout("mrtydi", "mrtydi-v1.1-swahili/", lambda p: bool(mrtydi_folders(p)), read_mrtydi),
-    Layout("beir", "corpus.jsonl, queries.jsonl, qrels/<split>.tsv", is_beir, read_beir),
-    Layout("squad", "xquad.de.json, test-context-de-question-en.json", lambda p: bool(squad_files(p)), read_squad),
+    Layout("beir", "corpus.jsonl, queries.jsonl, qrels/<split>.tsv, or de-corpus/, de-queries/, …", is_beir, read_beir),
+    Layout("squad", "xquad.de.json, xquad.de/validation.parquet", lambda p: bool(squad_files(p)), read_squad),
     Layout("belebele", "deu_Latn.jsonl", lambda p: bool(belebele_files(p)), read_belebele),
     Layout("bitext", 'a file of lines like {"_id": …, "en": …, "de": …}', _is_multiway, read_bitext),
 )
@@ -87,7 +89,14 @@ KNOWN_SETS = {
             "isogloss-demo", "Apache 2.0", ("ar", "de", "en", "es", "hi", "ru", "th", "zh"), "comes with isogloss"
         ),
         KnownSet("xquad", "CC BY-SA 4.0", _XQUAD, "google-deepmind/xquad", "google/xquad"),
-        KnownSet("mlqa", "CC BY-SA 3.0", ("ar", "de", "en", "es", "hi", "vi", "zh"), "facebookresearch/MLQA"),
+        KnownSet(
+            "mlqa",
+            "CC BY-SA 3.0",
+            ("ar", "de", "en", "es", "hi", "vi", "zh"),
+            "facebookresearch/MLQA",
+            "facebook/mlqa@refs/convert/parquet",
+            ("mlqa.*.parquet",),
+        ),
         KnownSet("belebele", "CC BY-SA 4.0", (), "facebookresearch/belebele", "facebook/belebele", ("data/*.jsonl",)),
         KnownSet("belebele-de-en", "CC BY-SA 4.0", ("de", "en"), "saeub/item-evaluation"),
         KnownSet("miracl", "Apache 2.0", _MIRACL, "project-miracl/miracl", "miracl/miracl"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,7 @@ QRELS_HEADER = ("query-id", "corpus-id", "score")
 _QRELS_COLUMNS = "query-id<TAB>corpus-id<TAB>score, or TREC's: query-id 0 passage-id grade"
 _RUN_COLUMNS = "query-id Q0 passage-id rank score tag"
 _SPACE = re.compile(r"\s")
+_GRADE_HEADERS = ("score", "grade", "rel", "relevance")
 
 
 def read_qrels(path: str | os.PathLike[str], *, faults: list[Fault] | None = None) -> dict[str, dict[str, int]]:
@@ -48,28 +49,46 @@ def located_qrels(
     """Judgements as in `read_qrels`, with the line of each: (query id, grade by passage id, line by passage id)."""
     own: list[Fault] = []
     found = own if faults is None else faults
+    judged = collect_grades(path, _written_grades(path, found), found)
+    raise_faults(DataError, str(path), own, "Mend these lines; nothing was kept of this file.")
+    return judged
+
+
+def collect_grades(
+    path: str | os.PathLike[str], written: Iterable[tuple[int, str, str, str]], faults: list[Fault]
+) -> list[tuple[str, dict[str, int], dict[str, int]]]:
+    """Judgements as `located_qrels` gives them.
+
+    Args:
+        path: Their file, for messages.
+        written: (line, query id, passage id, grade as it is written).
+        faults: Where to add grades that are no whole numbers, and pairs judged twice.
+    """
     qrels: dict[str, tuple[dict[str, int], dict[str, int]]] = {}
-    for position, (number, line) in enumerate(read_lines(path, faults=found)):
-        columns = _qrels_columns(line)
+    for number, query, passage, written_grade in written:
         where = f"{path}:{number}"
-        if columns is None:
-            found.append(Fault(where, f"{_count(line)}: {shorten(line)}", f"expected {_QRELS_COLUMNS}"))
-            continue
-        query, passage, written = columns
-        grade = _grade(written)
+        grade = _grade(written_grade)
         if grade is None:
-            if position or written.strip().lower() not in ("score", "grade", "rel", "relevance"):
-                found.append(Fault(where, f"grade {written!r} is no whole number"))
+            faults.append(Fault(where, f"grade {written_grade!r} is no whole number"))
             continue
         grades, lines = qrels.setdefault(query, ({}, {}))
         if grades.setdefault(passage, grade) != grade:
             message = (
                 f"'{query}' and '{passage}' are judged twice: {grades[passage]} on line {lines[passage]}, now {grade}"
             )
-            found.append(Fault(where, message))
+            faults.append(Fault(where, message))
         lines.setdefault(passage, number)
-    raise_faults(DataError, str(path), own, "Mend these lines; nothing was kept of this file.")
     return [(query, grades, lines) for query, (grades, lines) in qrels.items()]
+
+
+def _written_grades(path: str | os.PathLike[str], faults: list[Fault]) -> Iterator[tuple[int, str, str, str]]:
+    for position, (number, line) in enumerate(read_lines(path, faults=faults)):
+        columns = _qrels_columns(line)
+        if columns is None:
+            message = f"{_count(line)}: {shorten(line)}"
+            faults.append(Fault(f"{path}:{number}", message, f"expected {_QRELS_COLUMNS}"))
+        elif position or columns[2].strip().lower() not in _GRADE_HEADERS:
+            yield number, *columns
 
 
 def _fields(line: str) -> list[str]:

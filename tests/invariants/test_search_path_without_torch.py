@@ -18,7 +18,7 @@ from tests.conftest import TINY_TEXTS
 SCRIPT = """
 import sys
 blocked = sys.argv[3] == "blocked"
-heavy = ("torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub")
+heavy = ("torch", "transformers", "sentence_transformers", "datasets", "pyarrow", "huggingface_hub")
 
 class Block:
     def find_spec(self, name, path=None, target=None):

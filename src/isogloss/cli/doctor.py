@@ -20,7 +20,7 @@ from isogloss.errors import IsoglossError
 CORE = ("numpy", "scipy", "tokenizers", "safetensors", "ir-measures", "bm25s", "pydantic", "typer", "rich", "pyyaml")
 EXTRAS = {
     "train": ("torch", "transformers", "sentence-transformers", "accelerate"),
-    "hub": ("datasets", "huggingface-hub"),
+    "hub": ("huggingface-hub", "pyarrow"),
 }
 LEAST_FREE_BYTES = 2 * 1024**3
 

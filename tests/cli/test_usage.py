@@ -196,7 +196,8 @@ from isogloss.cli.main import main
 try:
     main()
 except SystemExit as end:
-    heavy = {"torch", "transformers", "sentence_transformers", "datasets", "pyarrow", "huggingface_hub"} & set(sys.modules)
+    heavy = {"torch", "transformers", "sentence_transformers", "datasets", "pyarrow", "huggingface_hub"}
+    heavy &= set(sys.modules)
     sys.stderr.write(f"HEAVY {sorted(heavy)}")
     raise
 """

@@ -136,6 +136,11 @@ class InfoNCE:
     similarity: Similarity = "dot"
 
     @property
+    def chosen_roles(self) -> tuple[str, ...]:
+        """Roles that its sources must have with these options."""
+        return ("query", "passage", "negative_passages") if self.mode == "own_only" else ("query", "passage")
+
+    @property
     def chosen_optional_roles(self) -> tuple[str, ...]:
         """Roles that it uses with these options where rows have them."""
         return () if self.mode == "in_batch" else ("negative_passages",)

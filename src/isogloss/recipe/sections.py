@@ -157,6 +157,9 @@ class TermSettings(_OpenSection):
         return (self.on,) if isinstance(self.on, str) else tuple(self.on)
 
 
+_TAKE_SPARSE = ("sparse_adam", "adagrad", "sgd")
+
+
 class TrainSettings(_Section):
     """Optimisation, under the names of Hugging Face's training arguments, and the few fields of ours.
 
@@ -200,6 +203,16 @@ class TrainSettings(_Section):
     dropout: bool = True
     freeze: list[str] = Field(default_factory=list)
     sparse_embeddings: bool = False
+
+    @model_validator(mode="after")
+    def _sparse_fits(self) -> TrainSettings:
+        if self.optim == "sparse_adam" and not self.sparse_embeddings:
+            raise ValueError("optim: sparse_adam needs sparse_embeddings: true")
+        if self.sparse_embeddings and self.optim not in _TAKE_SPARSE:
+            raise ValueError(f"sparse_embeddings: true needs an optim of {', '.join(_TAKE_SPARSE)}, not '{self.optim}'")
+        if self.sparse_embeddings and self.max_grad_norm > 0:
+            raise ValueError("sparse_embeddings: true needs max_grad_norm: 0, for sparse gradients are not clipped")
+        return self
 
 
 class EvaluateSettings(_Section):

@@ -77,12 +77,16 @@ class Objective:
         return any(source in bound.sources and bound.uses(role) for bound in self.terms)
 
     def evaluate(
-        self, embeddings: Callable[[BoundTerm], Embeddings], leaves: Sequence[Tensor] = (), *, measure: bool = False
+        self,
+        embeddings: Callable[[BoundTerm], Embeddings | None],
+        leaves: Sequence[Tensor] = (),
+        *,
+        measure: bool = False,
     ) -> Evaluated:
         """Value of the objective; with `leaves` that require gradients, these gradients too (added to their `.grad`).
 
         Args:
-            embeddings: Gives the vectors that a term reads.
+            embeddings: Gives the vectors that a term reads; None for a term without rows, whose value is 0.
             leaves: Tensors that the vectors were made from.
             measure: Whether the norm of each term's gradient and its masked share are computed, for the log.
         """
@@ -92,10 +96,10 @@ class Objective:
         total: Tensor | None = None
         for bound in self.terms:
             given = embeddings(bound)
-            value = bound.term(given)
+            value = torch.zeros(()) if given is None else bound.term(given)
             values[bound.name] = value.detach()
             total = bound.weight * value if total is None else total + bound.weight * value
-            if measure:
+            if measure and given is not None:
                 norms[bound.name] = _gradient_norm(value, leaves)
                 share = masked_share(bound.term, given)
                 if share is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from isogloss.recipe import Recipe
 from isogloss.training.objective import Objective
@@ -64,7 +64,7 @@ def make_plan(
     notes = []
     rate = recipe.train.learning_rate
     if rate < _LOW_RATE:
-        still = sum(int((parameter.detach().abs() > rate * 2**24).sum()) for parameter in trained)
+        still = sum(_standing_still(parameter.detach(), rate) for parameter in trained)
         total = max(sum(parameter.numel() for parameter in trained), 1)
         notes.append(
             f"at a learning rate of {rate:g}, {100 * still / total:.1f} % of the weights stand still in float32"
@@ -77,6 +77,11 @@ def make_plan(
         frozen=sum(parameter.numel() for parameter in parameters if not parameter.requires_grad),
         notes=tuple(notes),
     )
+
+
+def _standing_still(weights: Tensor, change: float) -> int:
+    """Weights that are what they were after a change of this size either way, for rounding takes it back."""
+    return int(((weights + change == weights) & (weights - change == weights)).sum())
 
 
 def rows_by_language(source: Source) -> dict[str, int]:

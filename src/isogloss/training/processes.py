@@ -52,6 +52,15 @@ class OneProcess:
         """There is nobody to wait for."""
 
 
+_NO_GRADIENT, _DENSE, _SPARSE = range(3)
+
+
+def _kind(gradient: Tensor | None) -> int:
+    if gradient is None:
+        return _NO_GRADIENT
+    return _SPARSE if gradient.is_sparse else _DENSE
+
+
 class TorchProcesses:
     """The processes of torch's default group, as torchrun starts them."""
 
@@ -69,13 +78,23 @@ class TorchProcesses:
         return [whole[:size] for whole, size in zip(received, sizes, strict=True)]
 
     def sum_gradients(self, parameters: Iterable[Tensor], *, divide_by: float = 1.0) -> None:
-        """Adds gradients up over the processes; a parameter that one of them did not use counts 0 there."""
-        for parameter in parameters:
-            if not parameter.requires_grad:
+        """Adds gradients up over the processes.
+
+        A parameter that some of them did not use counts 0 there; one that none used keeps no gradient, so that the
+        optimiser leaves it alone as it does in one process.
+        """
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        if not trained:
+            return
+        kinds = torch.tensor([_kind(parameter.grad) for parameter in trained], device=trained[0].device)
+        distributed.all_reduce(kinds, op=distributed.ReduceOp.MAX)
+        for parameter, kind in zip(trained, kinds.tolist(), strict=True):
+            if kind == _NO_GRADIENT:
                 continue
             if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            if parameter.grad.is_sparse:
+                layout = torch.sparse_coo if kind == _SPARSE else torch.strided
+                parameter.grad = torch.zeros_like(parameter, layout=layout)
+            if kind == _SPARSE:
                 parameter.grad = parameter.grad.coalesce()
             distributed.all_reduce(parameter.grad)
             if divide_by != 1.0:
@@ -91,7 +110,12 @@ def join_processes() -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         from accelerate import PartialState  # type: ignore[import-untyped]
 
-        PartialState()
+        PartialState(cpu=on_cpu())
+
+
+def on_cpu() -> bool:
+    """Whether several processes compute on the CPU; Accelerate takes them for single ones unless it is told."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.cuda.is_available()
 
 
 def current_processes() -> Processes:

@@ -31,6 +31,7 @@ from isogloss.training.processes import current_processes, join_processes
 from isogloss.training.progress import RunProgress
 from isogloss.training.settings import (
     autocast_context,
+    check_arguments,
     freeze,
     set_module_options,
     step_count,
@@ -121,9 +122,14 @@ def train(
     join_processes()
     chosen = recipe if isinstance(recipe, Recipe) else load_training_recipe(str(recipe), overrides=overrides)
     folder = Path(out)
-    say = announce or _ignore
+    processes = current_processes()
+    say = _ignore if announce is None or processes.rank else announce
     if retriever is None and chosen.model.new is not None:
+        if processes.rank:
+            processes.wait()  # the first process makes it, the others find it
         retriever = start_model(chosen.model.new, folder, say)
+        if not processes.rank:
+            processes.wait()
     run = _Run.prepare(chosen, retriever)
     for line in run.plan.lines():
         say(line)
@@ -225,6 +231,7 @@ class _Run:
         freeze(towers, recipe)
         set_module_options(towers, recipe.train)
         steps = step_count(recipe.train, sources)
+        check_arguments(recipe.train, steps)
         plan = make_plan(recipe, steps, sources, objective, towers)
         return cls(recipe, base, towers, texts, sources, objective, plan)
 
@@ -285,6 +292,8 @@ class _Run:
         for role, tower in self.towers.towers.items():
             if role == "passage" and self.towers.frozen_passage:
                 encoders[role] = FrozenEncoder(self._frozen_passages(tower, mini_batch), device)
+            elif not any(parameter.requires_grad for parameter in tower.parameters()):
+                encoders[role] = FrozenEncoder(frozen_tower(tower, self.texts, mini_batch=mini_batch), device)
             else:
                 encoder = TrainedEncoder(tower, self.texts, mini_batch=mini_batch, autocast=autocast)
                 encoders[role] = trained.setdefault(id(tower), encoder)
@@ -306,21 +315,20 @@ class _Run:
         if self.recipe.teacher is None:
             return None
         wanted = [
-            column
+            self.sources[name].numbers(role)
             for name, roles in self.objective.teacher_roles.items()
-            for role, column in getattr(self.sources[name], "columns", {}).items()
-            if role in roles
+            for role in sorted(roles)
         ]
         return teacher_vectors(self.recipe.teacher, self.texts, unique_numbers(wanted), self.retriever.dimension)
 
     def _numbers_encoded_as(self, tower: Role) -> Ids:
-        columns = [
-            column
+        wanted = [
+            source.numbers(role)
             for name, source in self.sources.items()
-            for role, column in getattr(source, "columns", {}).items()
+            for role in source.roles
             if source.roles[role] == tower and self.objective.uses(name, role)
         ]
-        return unique_numbers(columns)
+        return unique_numbers(wanted)
 
     def _manifest(self, report: TrainReport) -> dict[str, Any]:
         return {

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from transformers import PreTrainedModel, TrainingArguments
+from transformers import PreTrainedModel, TrainingArguments, get_scheduler
 
 from isogloss.errors import Fault, RecipeError, raise_faults
 from isogloss.recipe import Recipe, TrainSettings
+from isogloss.training.processes import on_cpu
 from isogloss.training.sources import Source
 
 
@@ -29,12 +30,16 @@ def freeze(towers: nn.Module, recipe: Recipe) -> None:
     """Stops the training of weights that `train.freeze` names.
 
     Raises:
-        RecipeError: If a pattern matches nothing, or nothing is left to train.
+        RecipeError: If a pattern is none or matches nothing, or nothing is left to train.
     """
     faults = []
     names = [name for name, value in towers.named_parameters() if value.requires_grad]
     for index, pattern in enumerate(recipe.train.freeze):
-        matched = [name for name in names if re.search(pattern, name)]
+        try:
+            matched = [name for name in names if re.search(pattern, name)]
+        except re.error as error:
+            faults.append(Fault(f"train.freeze[{index}]", f"'{pattern}' is no regular expression: {error}"))
+            continue
         if not matched:
             faults.append(Fault(f"train.freeze[{index}]", f"'{pattern}' matches no weight", f"such as {names[0]}"))
         for name, value in towers.named_parameters():
@@ -64,10 +69,31 @@ def autocast_context(settings: TrainSettings, device: torch.device) -> Callable[
     return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
 
 
+def check_arguments(settings: TrainSettings, steps: int) -> None:
+    """Checks that the installed libraries know the optimiser and the schedule, before anything is written.
+
+    Raises:
+        RecipeError: If they do not, or the schedule lacks an argument.
+    """
+    try:
+        arguments = training_arguments(settings, Path(), steps)
+        get_scheduler(
+            arguments.lr_scheduler_type,
+            torch.optim.SGD([torch.zeros(1)], lr=1.0),
+            num_warmup_steps=int(arguments.warmup_steps),
+            num_training_steps=steps,
+            scheduler_specific_kwargs=dict(settings.lr_scheduler_kwargs),
+        )
+    except (ValueError, TypeError, ImportError) as error:
+        next_step = "See train.optim, train.lr_scheduler_type and train.lr_scheduler_kwargs; nothing was started."
+        raise RecipeError(f"the training settings do not fit: {error}", next_step=next_step) from error
+
+
 def training_arguments(settings: TrainSettings, folder: Path, steps: int) -> TrainingArguments:
     """Hugging Face's arguments of a run."""
     return TrainingArguments(
         output_dir=str(folder),
+        use_cpu=on_cpu(),
         max_steps=steps,
         per_device_train_batch_size=1,
         learning_rate=settings.learning_rate,

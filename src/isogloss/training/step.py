@@ -194,13 +194,16 @@ class _Given:
         self._teacher = teacher
         self._made: dict[tuple[str, str], Tensor] = {}
 
-    def embeddings(self, bound: BoundTerm) -> Embeddings:
+    def embeddings(self, bound: BoundTerm) -> Embeddings | None:
+        """What a term reads, or None where none of its sources has a row in this step."""
         vectors: dict[str, list[Tensor]] = {}
         ids: dict[str, list[Ids]] = {}
         taught: dict[str, list[NDArray[np.float32]]] = {}
-        for source in bound.sources:
-            drawn = self._batch.drawn[source]
-            for role, column in drawn.columns.items():
+        sources = [source for source in bound.sources if len(self._batch.drawn[source].groups)]
+        if not sources:
+            return None
+        for source in sources:
+            for role, column in self._columns(source, bound, sources):
                 if bound.uses(role):
                     vectors.setdefault(role, []).append(self._vectors(source, role, column))
                 ids.setdefault(role, []).append(column)
@@ -213,7 +216,22 @@ class _Given:
             teacher={role: torch.from_numpy(np.concatenate(parts)).to(device) for role, parts in taught.items()},
         )
 
+    def _columns(self, source: str, bound: BoundTerm, sources: list[str]) -> Iterator[tuple[str, Ids]]:
+        """Columns of a source, and empty ones for the negatives that other sources of the term have beside its rows."""
+        drawn = self._batch.drawn
+        own = drawn[source].columns
+        yield from own.items()
+        if not any(bound.uses(role) for role in own):
+            return
+        ragged = {role for name in sources for role, column in drawn[name].columns.items() if column.ndim == 2}
+        for role in sorted(ragged - own.keys()):
+            if bound.uses(role):
+                yield role, np.full((len(drawn[source].groups), 1), MISSING, dtype=np.int64)
+
     def _vectors(self, source: str, role: str, column: Ids) -> Tensor:
+        if role not in self._batch.drawn[source].columns:
+            like = next(one.leaf for one in self._passes.values() if one.leaf is not None)
+            return like.new_zeros((*column.shape, like.shape[1]))
         key = (source, role)
         if key not in self._made:
             one = self._passes[id(self._encoders[self._batch.roles[source][role]])]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from isogloss.engines.bank import Bank
 from isogloss.errors import DataError, Fault, RecipeError, raise_faults
 from isogloss.recipe import TeacherSettings
-from isogloss.records import Text
+from isogloss.records import Role, Text
 from isogloss.training.encoders import ComputedVectors, VectorStore
 from isogloss.training.texts import MISSING, Ids, TextTable
 
@@ -93,6 +93,9 @@ def passage_bank(path: str, retriever: Retriever, texts: TextTable, wanted: Ids)
 def teacher_vectors(settings: TeacherSettings, texts: TextTable, wanted: Ids, dimension: int) -> VectorStore:
     """A teacher's vectors of texts: from its bank where that has them, else from its model.
 
+    The model encodes as the bank was made, with the passage tower; without a bank with the query tower, for sentences
+    are compared with sentences.
+
     Args:
         settings: The recipe's teacher.
         texts: Texts of the run.
@@ -102,13 +105,18 @@ def teacher_vectors(settings: TeacherSettings, texts: TextTable, wanted: Ids, di
     Raises:
         DataError: If there is a bank alone and it lacks some texts.
         RecipeError: If the vectors have another length than the student's and nothing projects them.
+        StaleBankError: If there are both and another model made the bank.
     """
-    stored = BankVectors(Bank.open(Path(settings.bank)), texts, lambda text: text.text) if settings.bank else None
+    bank = Bank.open(Path(settings.bank)) if settings.bank else None
+    stored = BankVectors(bank, texts, lambda text: text.text) if bank is not None else None
     model = None
+    role: Role = "query" if bank is None else "passage"
     if settings.model is not None and (stored is None or not stored.holds(wanted).all()):
         from isogloss.models.retriever import Retriever
 
         model = Retriever.load(settings.model, on_overflow="ignore")
+        if bank is not None:
+            bank.require(model.passage.fingerprint)
     elif stored is not None:
         stored.require(wanted)
 
@@ -118,7 +126,7 @@ def teacher_vectors(settings: TeacherSettings, texts: TextTable, wanted: Ids, di
         if stored is not None and held.any():
             parts[True] = stored.vectors(numbers[held])
         if model is not None and not held.all():
-            parts[False] = model.encode_query(texts.texts(numbers[~held].tolist()))
+            parts[False] = model.encode(texts.texts(numbers[~held].tolist()), role=role)
         vectors = np.zeros((len(numbers), next(iter(parts.values())).shape[1]), dtype=np.float32)
         for side, part in parts.items():
             vectors[held == side] = part

@@ -16,7 +16,7 @@ import numpy as np
 from isogloss.errors import Fault
 from isogloss.recipe import SourceSettings
 from isogloss.records import Role
-from isogloss.training.texts import Ids, TextTable
+from isogloss.training.texts import Ids, TextTable, unique_numbers
 
 KindClass = TypeVar("KindClass", bound=type[Any])
 
@@ -63,6 +63,9 @@ class Source(Protocol):
     @property
     def group_names(self) -> Sequence[str]:
         """Names of the languages or language pairs that `Drawn.groups` counts."""
+
+    def numbers(self, role: str) -> Ids:
+        """Numbers of all texts that may come in a role, ascending."""
 
     def draw(self, step: int) -> Drawn:
         """The rows of a step, the same in every process and whenever asked."""
@@ -157,8 +160,12 @@ class TableSource:
         self._members = [np.flatnonzero(groups == group) for group in range(len(self.group_names))]
         sizes = np.asarray([len(members) for members in self._members], dtype=np.float64)
         weights = np.where(sizes > 0, sizes**exponent, 0.0)
-        self._weights = weights / max(float(weights.sum()), 1.0)
+        self._weights = weights / (float(weights.sum()) or 1.0)
         self._order = lru_cache(maxsize=2)(self._epoch_order)
+
+    def numbers(self, role: str) -> Ids:
+        """Numbers of all texts that may come in a role, ascending."""
+        return unique_numbers([self.columns[role]] if role in self.columns else [])
 
     def draw(self, step: int) -> Drawn:
         """The rows of a step."""

@@ -20,7 +20,7 @@ from isogloss.recipe import SourceSettings
 from isogloss.records import Role
 from isogloss.training.sources.base import Drawn, Source, SourceContext, source_kind
 from isogloss.training.sources.multiway_files import MultiwayFile, read_multiway_files
-from isogloss.training.texts import MISSING, Ids
+from isogloss.training.texts import MISSING, Ids, unique_numbers
 
 LEAST_ROWS = 32
 
@@ -61,6 +61,10 @@ class MultiwayKind:
         wanted = None if self.languages is None else set(_normal(context, "languages", self.languages))
         excluded = set(_normal(context, "exclude", self.exclude))
         favoured = set(_normal(context, "favoured", self.favoured))
+        neighbours = self.neighbours
+        if neighbours is not None and not 1 <= neighbours[0] <= neighbours[1]:
+            context.fault("neighbours", f"{list(neighbours)} is no range of lines", "such as [2, 6]")
+            neighbours = None
         files = read_multiway_files(
             settings.paths,
             takes=lambda language: (wanted is None or language in wanted) and language not in excluded,
@@ -70,7 +74,7 @@ class MultiwayKind:
         generator = np.random.default_rng((context.seed, context.index, 3))
         tables = []
         for file in files:
-            table = _Table.of(file, context, self.neighbours, generator)
+            table = _Table.of(file, context, neighbours, generator)
             if table is not None:
                 tables.append(table)
         if not tables:
@@ -181,6 +185,14 @@ class MultiwaySource:
             return {"parallel_source": "query", "parallel_target": "query"}
         return {"query": "query", "passage": "passage"}
 
+    def numbers(self, role: str) -> Ids:
+        """Numbers of all texts that may come in a role, ascending."""
+        if role not in self.roles:
+            return unique_numbers([])
+        return unique_numbers(
+            [self._queried(table) if role == "passage" else table.sentences for table in self._tables]
+        )
+
     def draw(self, step: int) -> Drawn:
         """The rows of a step."""
         generator = np.random.default_rng((*self._seed, 1, step))
@@ -189,7 +201,9 @@ class MultiwaySource:
             first, second = self._pair(place, generator)
             rows = self._rows_with(place, first, second)
             if len(rows) >= LEAST_ROWS:
-                return self._drawn(place, first, second, rows, generator)
+                drawn = self._drawn(place, first, second, rows, generator)
+                if len(drawn.groups):
+                    return drawn
         raise DataError(
             f"source '{self.name}': no two languages share {LEAST_ROWS} lines",
             faults=[Fault(f"sources.{self.name}.path", ", ".join(table.name for table in self._tables))],

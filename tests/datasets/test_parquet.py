@@ -98,11 +98,14 @@ def test_mlqa_is_the_same_set(tmp_path, write, name):
 def test_beir_is_the_same_set(beir, tmp_path, write, qrels):
     hub = tmp_path / "hub" / "rivers"
     corpus = lines(beir / "corpus.jsonl")
+    corpus[0]["url"] = "https://one.example"
+    write_lines(beir / "corpus.jsonl", corpus)
     write(hub / "corpus" / "corpus-00000-of-00002.parquet", corpus[:4])
-    write(hub / "corpus" / "corpus-00001-of-00002-0a1b2c.parquet", corpus[4:])
+    write(hub / "corpus" / "corpus-00001-of-00002.parquet", corpus[4:])
     write(hub / "queries" / f"queries{SHARD}", lines(beir / "queries.jsonl"))
-    write(hub / qrels / f"test{SHARD}", judged(beir / "qrels" / "test.tsv"))
+    write(hub / qrels / "test-00000-of-00001-0a1b2c.parquet", judged(beir / "qrels" / "test.tsv"))
     assert load(hub) == load(beir)
+    assert load(hub, split="test").passages[1].metadata is None
     assert read_corpus(hub) == read_corpus(beir) == read_corpus(beir / "corpus.jsonl")
 
 

@@ -125,8 +125,10 @@ def _add_texts(
         for number, record in read_records(place, (_ID, ("text",)), languages.faults):
             where = f"{place}:{number}"
             text = _text(record, where, languages)
+            if text is not None and language is not None:
+                text = replace(text, id=text.id + ending, language=text.language or language)
             if text is not None:
-                texts.add(replace(text, id=text.id + ending, language=text.language or language), where)
+                texts.add(text, where)
 
 
 def _text(record: dict[str, Any], where: str, languages: Languages) -> Text | None:

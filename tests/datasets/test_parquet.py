@@ -175,6 +175,10 @@ def test_a_missing_column_is_one_fault(tmp_path, write):
         f"{corpus}  the column 'text' is missing (it has: _id, body)",
         f"{qrels}  the column 'corpus-id' is missing (it has: query-id, score)",
     ]
+    write(qrels, [QRELS])
+    with pytest.raises(DataError) as caught:
+        load(tmp_path)
+    assert [fault.where for fault in caught.value.faults] == [str(corpus)]
 
 
 def test_faults_of_all_squad_tables_come_together(tmp_path, write):

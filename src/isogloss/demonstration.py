@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ MEASURE = "nDCG@10"
 RECIPE = "english-query-tuning"
 SHOWN_QUERIES = 3
 SHOWN_HITS = 3
+SHOWN_CHARACTERS = 100
 
 Say = Callable[[RenderableType], None]
 
@@ -263,11 +265,14 @@ def _same_index(tuned: Retriever, eval_set: EvalSet, index: _Index, say: Say) ->
 
 def _answers(tuned: Retriever, eval_set: EvalSet, bank: Bank, say: Say) -> list[tuple[Text, list[Hit]]]:
     queries = _queries_of_many_scripts(eval_set)
+    relevant = eval_set.mixed_pool().qrels
     found = list(zip(queries, search(bank, tuned.encode_query(queries), k=SHOWN_HITS), strict=True))
     for query, hits in found:
         say(f"(f) {language_name(query.language or 'und')}: {query.text}")
         for hit in hits:
-            say(f"    {hit.rank}. {hit.score:.3f} [{hit.passage.language}] {hit.passage.text}")
+            mark = "✓" if relevant.get(query.id, {}).get(hit.passage.id, 0) > 0 else " "
+            text = shorten(hit.passage.text, SHOWN_CHARACTERS, placeholder=" …")
+            say(f"    {hit.rank}. {mark} {hit.score:.3f} [{hit.passage.language}] {text}")
     return found
 
 

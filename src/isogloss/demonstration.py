@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -271,8 +270,8 @@ def _answers(tuned: Retriever, eval_set: EvalSet, bank: Bank, say: Say) -> list[
         say(f"(f) {language_name(query.language or 'und')}: {query.text}")
         for hit in hits:
             mark = "✓" if relevant.get(query.id, {}).get(hit.passage.id, 0) > 0 else " "
-            text = shorten(hit.passage.text, SHOWN_CHARACTERS, placeholder=" …")
-            say(f"    {hit.rank}. {mark} {hit.score:.3f} [{hit.passage.language}] {text}")
+            shown = hit.passage.text[:SHOWN_CHARACTERS]
+            say(f"    {hit.rank}. {mark} {hit.score:.3f} [{hit.passage.language}] {shown} …")
     return found
 
 

@@ -22,6 +22,7 @@ from isogloss.models.retriever import Retriever
 from isogloss.recipe import parse_recipe
 from isogloss.records import Text
 from isogloss.training import train
+from isogloss.training.checkpoints import WEIGHTS
 from tests.training.runs import recipe_content
 
 OBJECTIVES = {
@@ -58,6 +59,18 @@ def test_training_leaves_the_passage_tower_alone(tmp_path, request, model, objec
     assert after.query.fingerprint != before.query.fingerprint
     assert not np.allclose(after.encode_query(["Where is the river?"]), before.encode_query(["Where is the river?"]))
     assert report.drift > 1e-3
+
+
+@pytest.mark.parametrize("model", ["tiny_static", "tiny_transformer"])
+def test_what_training_changes_holds_no_weight_of_the_passage_tower(tmp_path, request, model):
+    """The saved tower is the one that was loaded, whatever the run did to its own copy: so look into the run itself."""
+    base = request.getfixturevalue(model)
+    content = recipe_content(tmp_path, base, towers="frozen_passage", save_strategy="steps", save_steps=3)
+    train(parse_recipe(content), tmp_path / "out")
+    stored = load_file(tmp_path / "out" / "checkpoint-3" / WEIGHTS)
+    names = {name for name in stored if not name.startswith("buffer:")}
+    assert names
+    assert all(name.startswith("query.") for name in names), names
 
 
 def test_training_from_the_bank_is_training_with_the_tower(tmp_path, tiny_static):

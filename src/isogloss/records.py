@@ -41,8 +41,31 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratedQuery:
+    """A query that a generator wrote for a passage.
+
+    Attributes:
+        text: The query.
+        language: The language that it was asked for in.
+        weight: How much a method trusts it, from 0 to 1.
+        provenance: Generator, seed, decoding and what filters found.
+    """
+
+    text: str
+    language: str
+    weight: float = 1.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """A training row: a query, a passage that answers it, and what a method needs beside them."""
+    """A training row: a query, a passage that answers it, and what a method needs beside them.
+
+    Attributes:
+        answers: Short answers to the query, which a passage that is no answer does not contain.
+        teacher_scores: A teacher's scores of the candidates: the passage first, then the negative passages in order.
+        generated_queries: Queries that a generator wrote for the passage.
+    """
 
     query: str
     passage: str
@@ -58,6 +81,9 @@ class Row:
     negative_queries: tuple[str, ...] = ()
     source: str = ""
     task_type: str = "question"
+    answers: tuple[str, ...] = ()
+    teacher_scores: tuple[float, ...] = ()
+    generated_queries: tuple[GeneratedQuery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,18 @@
 2. Several positives give a row each, with ids of their own.
 3. A negative's title stands before its text; the positive's own title is kept apart.
 4. All broken lines are told at once.
+5. A row that we write is read as it was.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from isogloss.datasets import read_rows
+from isogloss.datasets import read_rows, row_record
 from isogloss.errors import DataError, FileError
+from isogloss.records import GeneratedQuery, Row
 
 from .conftest import write_lines
 
@@ -130,3 +134,53 @@ def test_shared_rows_all_load(shared_data):
     assert len(rows) == 3028
     assert {row.passage_language for row in rows} == {"en", "fr"}
     assert len({row.row_id for row in rows}) == len(rows)
+
+
+def test_a_written_row_is_read_as_it_was(tmp_path):
+    row = Row(
+        query="Wer zählt?",
+        passage="Der Wärter.",
+        query_language="de",
+        passage_language="de",
+        row_id="r1",
+        passage_id="p1",
+        title="Turm",
+        negative_passages=("Brot.", "Meer."),
+        negative_passage_ids=("p2", "p3"),
+        translated_query="Who counts?",
+        translated_query_language="en",
+        negative_queries=("Where?",),
+        source="made",
+        task_type="keyword",
+        answers=("Wärter",),
+    )
+    assert read_one(tmp_path, row_record(row)) == row
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("a", ("a",)), (["a", " "], ("a",)), ({"text": ["a"], "answer_start": [0]}, ("a",)), (None, ()), (3, ())],
+)
+def test_answers_come_in_three_forms(tmp_path, written, read):
+    assert read_one(tmp_path, {"query": "q", "positive": "p", "answers": written}).answers == read
+
+
+def test_scores_and_generated_queries_are_written_and_read(tmp_path):
+    queries = (GeneratedQuery("¿Quién cuenta?", "es", 0.5, {"seed": 13}), GeneratedQuery("Qui compte ?", "fr"))
+    row = Row("Wer zählt?", "Der Wärter.", "de", "de", row_id="r1", negative_passages=("Brot.",), source="made")
+    row = replace(row, teacher_scores=(-0.5, -2.25), generated_queries=queries)
+    assert read_one(tmp_path, row_record(row)) == row
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"teacher_scores": [-1.0]}, "1 teacher_scores for 1 passages and 1 negatives"),
+        ({"teacher_scores": [-1.0, "low"]}, "finite numbers"),
+        ({"generated_queries": [{"text": "Qui ?"}]}, "no language"),
+        ({"generated_queries": [{"text": "Qui ?", "language": "fr", "weight": 2}]}, "weight"),
+    ],
+)
+def test_faulty_scores_and_generated_queries_are_told(tmp_path, fields, message):
+    with pytest.raises(DataError, match=message):
+        read_one(tmp_path, {"query": "q", "positive": "p", "negative_passages": ["n"], **fields})

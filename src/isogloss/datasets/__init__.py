@@ -6,7 +6,7 @@ from isogloss.datasets.beir import read_corpus
 from isogloss.datasets.loading import load
 from isogloss.datasets.parallel import read_multiway, read_parallel
 from isogloss.datasets.registry import KNOWN_SETS, LAYOUTS, KnownSet, Layout
-from isogloss.datasets.rows import read_rows
+from isogloss.datasets.rows import read_rows, row_record
 from isogloss.datasets.shipped import DEMO_SET, demo_rows
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "read_multiway",
     "read_parallel",
     "read_rows",
+    "row_record",
 ]

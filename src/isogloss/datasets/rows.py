@@ -10,17 +10,18 @@ A line with several positives gives a row for each. Texts carry no prompts.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from isogloss.datasets.collecting import MEND, Languages, read_string
 from isogloss.errors import DataError, Fault, raise_faults
 from isogloss.files import read_jsonl
-from isogloss.records import Row
+from isogloss.records import GeneratedQuery, Row
 
 _NEGATIVE = re.compile(r"negative(?:_(\d+))?$")
 _ALLOWED = "query + positive, anchor + positive, query + pos, or query + positive_passages"
@@ -84,6 +85,16 @@ def read_rows(
     return rows
 
 
+def row_record(row: Row) -> dict[str, Any]:
+    """The line of a JSON-lines file in our form that `read_rows` reads as this row; empty fields are left out."""
+    names = {"query_language": "lang", "passage": "positive", "passage_language": "positive_lang"}
+    values = {names.get(field.name, field.name): getattr(row, field.name) for field in fields(row)}
+    values["generated_queries"] = [
+        {**asdict(query), "provenance": dict(query.provenance)} for query in row.generated_queries
+    ]
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value}
+
+
 def _rows(record: dict[str, Any], where: str, line: int, source: _Source) -> Iterator[Row]:
     faults = source.languages.faults
     before = len(faults)
@@ -99,10 +110,15 @@ def _rows(record: dict[str, Any], where: str, line: int, source: _Source) -> Ite
             faults.append(Fault(where, f"a {role} is empty"))
     if not positives and len(faults) == before:
         faults.append(Fault(where, "the row has no positive passage"))
-    fields = _other_fields(record, where, source)
+    others = _other_fields(record, where, source)
     if query is None or len(faults) > before:
         return
     identifier = str(record.get("row_id") or record.get("query_id") or record.get("_id") or f"{source.name}:{line}")
+    scores = len(others["teacher_scores"])
+    if scores and (len(positives) > 1 or scores != 1 + len(negatives)):
+        counts = f"{scores} teacher_scores for {len(positives)} passages and {len(negatives)} negatives"
+        faults.append(Fault(where, counts, "one for the passage, then one per negative passage"))
+        return
     for number, positive in enumerate(positives):
         yield Row(
             query=query,
@@ -112,7 +128,7 @@ def _rows(record: dict[str, Any], where: str, line: int, source: _Source) -> Ite
             row_id=identifier if len(positives) == 1 else f"{identifier}#{number}",
             negative_passages=tuple(negative.with_title() for negative in negatives),
             negative_passage_ids=tuple(n.identifier for n in negatives) if all(n.identifier for n in negatives) else (),
-            **fields,
+            **others,
         )
 
 
@@ -120,17 +136,51 @@ def _other_fields(record: dict[str, Any], where: str, source: _Source) -> dict[s
     read = source.languages.read
     query_language = read(record.get("query_language", record.get("lang")), where) or source.query_language
     passage_language = read(record.get("passage_language", record.get("positive_lang")), where)
-    fields: dict[str, Any] = {
+    others: dict[str, Any] = {
         "query_language": query_language,
         "passage_language": passage_language or source.passage_language or query_language,
         "translated_query": record.get("translated_query"),
         "translated_query_language": read(record.get("translated_query_language"), where),
         "negative_queries": tuple(_strings(record, "negative_queries", where, source.languages.faults)),
         "source": str(record.get("source") or source.name),
+        "answers": _answers(record),
+        "teacher_scores": _numbers(record, "teacher_scores", where, source.languages.faults),
+        "generated_queries": tuple(_generated(record, where, source.languages)),
     }
     if isinstance(record.get("task_type"), str):
-        fields["task_type"] = record["task_type"]
-    return fields
+        others["task_type"] = record["task_type"]
+    return others
+
+
+def _answers(record: dict[str, Any]) -> tuple[str, ...]:
+    """Short answers: a string, a list, or a list under `text` as in SQuAD."""
+    found = record.get("answers")
+    found = found.get("text") if isinstance(found, dict) else found
+    listed = found if isinstance(found, list) else [found]
+    return tuple(answer for answer in listed if isinstance(answer, str) and answer.strip())
+
+
+def _generated(record: dict[str, Any], where: str, languages: Languages) -> Iterator[GeneratedQuery]:
+    for entry in _list(record, "generated_queries", where, languages.faults):
+        language = languages.read(entry.get("language"), where) if isinstance(entry, dict) else None
+        if not isinstance(entry, dict) or not str(entry.get("text") or "").strip() or language is None:
+            allowed = "an object with text and language"
+            languages.faults.append(Fault(where, "a generated query has no text or no language", allowed))
+            continue
+        weight, provenance = entry.get("weight", 1.0), entry.get("provenance") or {}
+        if not isinstance(weight, (int, float)) or not 0 <= weight <= 1 or not isinstance(provenance, dict):
+            allowed = "a weight from 0 to 1, and an object"
+            languages.faults.append(Fault(where, "weight or provenance of a generated query", allowed))
+            continue
+        yield GeneratedQuery(str(entry["text"]), language, float(weight), provenance)
+
+
+def _numbers(record: dict[str, Any], key: str, where: str, faults: list[Fault]) -> tuple[float, ...]:
+    values = _list(record, key, where, faults)
+    if all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
+        return tuple(map(float, values))
+    faults.append(Fault(where, f"'{key}' holds something else than finite numbers"))
+    return ()
 
 
 _Sides = tuple[list[_Passage], list[_Passage]]

@@ -21,7 +21,13 @@ from isogloss.records import Text
 
 PARTS = {"weights": "abc", "prompt": "passage: "}
 TEXTS = [
-    Text(f"p{number}", f"text {number} 灯塔", language=("de", "zh", None)[number % 3], title="Ti\ttel" * (number % 2))
+    Text(
+        f"p{number}",
+        f"text {number} 灯塔",
+        language=("de", "zh", None)[number % 3],
+        title="Ti\ttel" * (number % 2),
+        parallel_id=(None, "family 1", "family 2")[number % 3],
+    )
     for number in range(25)
 ]
 

@@ -229,4 +229,10 @@ class Bank:
 
 
 def _text(record: Mapping[str, Any]) -> Text:
-    return Text(record["id"], record["text"], language=record["language"], title=record["title"])
+    return Text(
+        record["id"],
+        record["text"],
+        language=record["language"],
+        title=record["title"],
+        parallel_id=record.get("parallel_id"),
+    )

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from isogloss.engines.bank_manifest import (
     DTYPES,
@@ -19,20 +15,22 @@ from isogloss.engines.bank_manifest import (
     LanguageCount,
     Manifest,
     Shard,
-    file_digest,
     read_manifest,
 )
-from isogloss.engines.protocol import Encoded
+from isogloss.engines.bank_shards import (
+    Advance,
+    EncodeTexts,
+    InProcess,
+    MadeShard,
+    ShardJob,
+    ShardMaker,
+)
 from isogloss.errors import DataError, Fault, FileError, UsageError, raise_faults
-from isogloss.files import atomic_path, file_errors
+from isogloss.files import file_errors, remove_leftovers
 from isogloss.progress import progress_bar
 from isogloss.records import Text
 
 SHARD_SIZE = 8192
-TEXTS_PER_CALL = 2048
-UNKNOWN_LANGUAGE = "unknown"
-
-EncodeTexts = Callable[[Sequence[Text]], Encoded]
 
 
 @dataclass
@@ -43,7 +41,7 @@ class BankReport:
         path: The bank.
         languages: Counts of the whole bank by language; passages without one are under `unknown`.
         encoded: Passages encoded by this call; the others were there already.
-        seconds: Time of the encoding alone.
+        seconds: Time from the first shard of this call to its last, reading and writing included.
     """
 
     path: Path
@@ -77,7 +75,7 @@ class BankReport:
 
 def encode_bank(
     texts: Iterable[Text],
-    encode: EncodeTexts,
+    encode: EncodeTexts | ShardMaker,
     path: str | Path,
     *,
     fingerprint: Mapping[str, str],
@@ -93,11 +91,11 @@ def encode_bank(
 
     Args:
         texts: The passages, ids unique.
-        encode: Gives their vectors.
+        encode: Gives their vectors, or makes whole shards.
         path: Folder of the bank.
         fingerprint: Parts of what makes the vectors.
         dtype: `float16` or `float32`.
-        shard_size: Passages per shard; a killed encode loses at most one shard of work.
+        shard_size: Passages per shard; a killed encode loses the shards that are being made.
         resume: Whether an unfinished bank of the same texts is gone on with; else anything at `path` is refused.
         append: Whether the passages are added to a finished bank.
         progress: Whether a bar is shown.
@@ -117,13 +115,15 @@ def encode_bank(
     checker = _Checker(_ids(place, manifest.shards[:kept]), place)
     if isinstance(texts, Sequence):
         checker.check_all(texts)
+    maker = encode if isinstance(encode, ShardMaker) else InProcess(encode)
     report = BankReport(place)
     total = len(texts) if isinstance(texts, Sized) else None
     with progress_bar("Encoding passages", total, show=progress) as advance:
-        for number, block in enumerate(_blocks(texts, shard_size), start=kept):
-            checker.check_block(block)
-            if not checker.faults:
-                _encode_block(block, number, encode, place, manifest, report, advance)
+        jobs = _jobs(_blocks(texts, shard_size), place, manifest, checker, advance, first=kept)
+        began = time.perf_counter()
+        for made in maker.make(jobs, place, dtype, advance):
+            _keep(made, place, manifest, report)
+        report.seconds = time.perf_counter() - began if report.encoded else 0.0
     checker.raise_all()
     if not checker.seen:
         raise DataError(f"There are no passages for {place}", next_step="Give a corpus that is not empty.")
@@ -166,54 +166,43 @@ def _prepare(place: Path, parts: Mapping[str, str], dtype: str, *, resume: bool,
     return manifest
 
 
-def _encode_block(
-    block: list[Text],
-    number: int,
-    encode: EncodeTexts,
+def _jobs(
+    blocks: Iterable[list[Text]],
     place: Path,
     manifest: Manifest,
-    report: BankReport,
-    advance: Callable[[int], None],
-) -> None:
-    """Encodes one shard, or finds it done."""
-    lines = "".join(_line(text) for text in block).encode()
-    digest = hashlib.sha256(lines).hexdigest()
-    if number < len(manifest.shards):
-        _require_same_shard(manifest.shards[number], digest, len(block), place)
-        advance(len(block))
-        return
-    if manifest.complete and manifest.appending_from is None:
-        raise DataError(
-            f"{place} is finished and holds fewer texts than were given: {manifest.rows}",
-            next_step="Add only the new passages, with append=True, or give another folder.",
-        )
-    began = time.perf_counter()
-    parts = []
-    for start in range(0, len(block), TEXTS_PER_CALL):
-        parts.append(encode(block[start : start + TEXTS_PER_CALL]))
-        advance(len(parts[-1].vectors))
-    report.seconds += time.perf_counter() - began
-    vectors = np.concatenate([part.vectors for part in parts])
-    counts = np.concatenate([part.token_counts for part in parts])
-    truncated = np.concatenate([part.truncated for part in parts])
-    _require_finite(vectors, block)
-    report.encoded += len(block)
-    report.encoded_tokens += int(counts.sum())
-    shard = Shard(f"{number:05d}", len(block), "", digest, _count(block, counts, truncated))
-    manifest.dimension = int(vectors.shape[1])
+    checker: _Checker,
+    advance: Advance,
+    *,
+    first: int,
+) -> Iterator[ShardJob]:
+    """The shards that are still to make; those that are there are checked to hold the same texts."""
+    there = len(manifest.shards)
+    finished = manifest.complete and manifest.appending_from is None
+    for number, block in enumerate(blocks, start=first):
+        checker.check_block(block)
+        if checker.faults:
+            continue
+        job = ShardJob(number, block)
+        if number < there:
+            _require_same_shard(manifest.shards[number], job.digest, len(block), place)
+            advance(len(block))
+            continue
+        if finished:
+            raise DataError(
+                f"{place} is finished and holds fewer texts than were given: {manifest.rows}",
+                next_step="Add only the new passages, with append=True, or give another folder.",
+            )
+        yield job
+
+
+def _keep(made: MadeShard, place: Path, manifest: Manifest, report: BankReport) -> None:
+    """Enters a finished shard into the manifest; before this it does not count."""
+    manifest.dimension = made.dimension
     manifest.complete = False
-    manifest.shards.append(_write_shard(shard, vectors.astype(manifest.dtype), lines, place))
+    manifest.shards.append(made.shard)
     manifest.write(place)
-
-
-def _write_shard(shard: Shard, vectors: NDArray[np.generic], lines: bytes, place: Path) -> Shard:
-    with atomic_path(shard.texts_path(place)) as partial:
-        partial.write_bytes(lines)
-    with atomic_path(shard.vectors_path(place)) as partial:
-        np.save(partial, vectors, allow_pickle=False)
-    with file_errors(place, "read"):
-        digest = file_digest(shard.vectors_path(place))
-    return Shard(shard.name, shard.rows, digest, shard.texts_sha256, shard.languages)
+    report.encoded += made.shard.rows
+    report.encoded_tokens += sum(count.tokens for count in made.shard.languages.values())
 
 
 def _require_same_shard(shard: Shard, digest: str, rows: int, place: Path) -> None:
@@ -234,6 +223,7 @@ def _finish(place: Path, manifest: Manifest, *, number_of_shards: int) -> None:
     if not manifest.complete or manifest.appending_from is not None:
         manifest.complete = True
         manifest.appending_from = None
+        remove_leftovers(place / "shards")
         manifest.write(place)
 
 
@@ -278,28 +268,9 @@ def _blocks(texts: Iterable[Text], size: int) -> Iterator[list[Text]]:
         yield block
 
 
-def _line(text: Text) -> str:
-    record = {"id": text.id, "language": text.language, "title": text.title, "text": text.text}
-    return json.dumps(record, ensure_ascii=False) + "\n"
-
-
 def _ids(place: Path, shards: Sequence[Shard]) -> set[str]:
     known: set[str] = set()
     for shard in shards:
         with file_errors(shard.texts_path(place), "read"), shard.texts_path(place).open(encoding="utf-8") as lines:
             known.update(json.loads(line)["id"] for line in lines)
     return known
-
-
-def _count(block: Sequence[Text], counts: NDArray[np.int64], truncated: NDArray[np.bool_]) -> dict[str, LanguageCount]:
-    found: dict[str, LanguageCount] = {}
-    for text, tokens, cut in zip(block, counts.tolist(), truncated.tolist(), strict=True):
-        count = found.setdefault(text.language or UNKNOWN_LANGUAGE, LanguageCount())
-        count.add(LanguageCount(1, tokens, int(cut)))
-    return dict(sorted(found.items()))
-
-
-def _require_finite(vectors: NDArray[np.float32], block: Sequence[Text]) -> None:
-    wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    faults = [Fault(f"id {block[row].id}", "got a vector that is not finite") for row in wrong.tolist()]
-    raise_faults(DataError, "Encoding", faults, "The model is broken, or its precision is too low.")

@@ -13,7 +13,7 @@ from importlib import resources
 import pytest
 
 from isogloss.errors import UnknownLanguageError
-from isogloss.languages import is_unspaced, known_tags, language_name, normalize, usual_script
+from isogloss.languages import is_unspaced, iso_639_3, known_tags, language_name, normalize, usual_script
 
 SPELLINGS = {
     "sw": ["sw", "swa", "swh", "swh_Latn", "swa-Latn", "SW", "sw-KE"],
@@ -109,3 +109,12 @@ def test_usual_scripts(tag, script):
 def test_unspaced_languages_and_scripts():
     assert all(map(is_unspaced, ["th", "zh", "zh-Hant", "ja", "km", "lo", "my", "bo", "yue", "Thai", "Hani", "hani"]))
     assert not any(map(is_unspaced, ["ko", "vi", "hi", "ar", "Kore", "Latn"]))
+
+
+def test_three_letters_are_those_of_iso_639_3():
+    tags = ("de", "fr", "zh", "zh-hant", "sw", "et", "tl", "nb", "fa", "arz", "pt-br", "ro")
+    assert [iso_639_3(tag) for tag in tags] == [
+        *("deu", "fra", "zho", "zho", "swa", "est", "tgl", "nob", "fas", "arz", "por", "ron"),
+    ]
+    for tag in known_tags():
+        assert normalize(iso_639_3(tag)) == tag.partition("-")[0]

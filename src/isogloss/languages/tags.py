@@ -31,6 +31,15 @@ _SCRIPT_NAMES = {
     "hans": "simplified", "hant": "traditional", "hebr": "Hebrew", "latn": "Latin", "mong": "Mongolian",
     "mtei": "Meetei Mayek", "olck": "Ol Chiki", "tfng": "Tifinagh", "thai": "Thai",
 }  # fmt: skip
+# Of a language's three-letter codes the one of ISO 639-3 that two letters stand for, where it is not the first.
+_BIBLIOGRAPHIC = frozenset((
+    "alb", "arm", "baq", "bur", "chi", "cze", "dut", "fre", "geo", "ger", "gre", "ice",
+    "mac", "mao", "may", "per", "rum", "slo", "tib", "wel",
+))  # fmt: skip
+_THREE_LETTERS = {
+    "et": "est", "mn": "mon", "ms": "msa", "om": "orm", "ps": "pus", "ro": "ron", "sq": "sqi", "sr": "srp",
+    "tl": "tgl", "zh": "zho",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class _Language:
     tag: str
     script: str
     name: str
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,9 @@ def _table() -> _Table:
     by_name: dict[str, _Language] = {}
     for line in content.splitlines()[1:]:
         tag, script, other_codes, name = line.split("\t")
-        language = _Language(tag, script, name)
-        for code in (tag, *(other_codes.split(",") if other_codes != "-" else ())):
+        codes = (tag, *(other_codes.split(",") if other_codes != "-" else ()))
+        language = _Language(tag, script, name, codes)
+        for code in codes:
             by_code[code] = language
         by_name[name.casefold()] = language
     scripts = {language.script for language in by_code.values()} | {script.title() for script in _SCRIPT_NAMES}
@@ -156,6 +167,20 @@ def usual_script(tag: str) -> str:
     """
     base, _, rest = normalize(tag).partition("-")
     return rest.title() if len(rest) == 4 else _table().by_code[base].script
+
+
+def iso_639_3(tag: str) -> str:
+    """Three-letter code of a language, without its script; the macrolanguage's where two letters stand for one.
+
+    Raises:
+        UnknownLanguageError: If the tag is in no known spelling.
+
+    >>> [iso_639_3(tag) for tag in ("sw", "de", "zh-hant", "arz", "pt-br")]
+    ['swa', 'deu', 'zho', 'arz', 'por']
+    """
+    language = _table().by_code[normalize(tag).partition("-")[0]]
+    three = [code for code in language.codes if len(code) == 3 and code not in _BIBLIOGRAPHIC]
+    return _THREE_LETTERS.get(language.tag) or next(iter(three), language.tag)
 
 
 def is_unspaced(tag_or_script: str) -> bool:

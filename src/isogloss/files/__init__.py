@@ -10,7 +10,15 @@ from __future__ import annotations
 from isogloss.files.reading import check_file, check_folder, open_text, read_json, read_jsonl, read_lines
 from isogloss.files.system import file_errors
 from isogloss.files.trec import read_qrels, read_run, write_qrels, write_run
-from isogloss.files.writing import atomic_folder, atomic_path, refuse_occupied, write_json, write_jsonl, write_text
+from isogloss.files.writing import (
+    atomic_folder,
+    atomic_path,
+    refuse_occupied,
+    remove_leftovers,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 
 __all__ = [
     "atomic_folder",
@@ -25,6 +33,7 @@ __all__ = [
     "read_qrels",
     "read_run",
     "refuse_occupied",
+    "remove_leftovers",
     "write_json",
     "write_jsonl",
     "write_qrels",

@@ -92,6 +92,15 @@ def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Removes what writers that were killed left in `folder`; a writer that still runs there fails at its end."""
+    for leftover in Path(folder).glob(f"{_PARTIAL}*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
 def refuse_occupied(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Checks that a folder can be made at `path`: nothing is there, or an empty folder, or it may be replaced.
 

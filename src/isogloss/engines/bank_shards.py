@@ -1,0 +1,138 @@
+"""One shard of a bank: what is to be made, what was made, and who makes it.
+
+A shard's bytes depend on its texts and the model alone, so it does not matter which process makes it, or how often.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isogloss.engines.bank_manifest import LanguageCount, Shard, file_digest
+from isogloss.engines.protocol import Encoded
+from isogloss.errors import DataError, Fault, raise_faults
+from isogloss.files import atomic_path, file_errors
+from isogloss.records import Text
+
+TEXTS_PER_CALL = 2048
+UNKNOWN_LANGUAGE = "unknown"
+
+EncodeTexts = Callable[[Sequence[Text]], Encoded]
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """A shard to make.
+
+    Attributes:
+        number: Its place in the bank.
+        texts: Its passages.
+    """
+
+    number: int
+    texts: Sequence[Text]
+
+    @cached_property
+    def lines(self) -> bytes:
+        """The content of its file of texts."""
+        return "".join(_line(text) for text in self.texts).encode()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its file of texts."""
+        return hashlib.sha256(self.lines).hexdigest()
+
+
+@dataclass(frozen=True)
+class MadeShard:
+    """A shard whose two files are written, and the length of its vectors."""
+
+    shard: Shard
+    dimension: int
+
+
+@runtime_checkable
+class ShardMaker(Protocol):
+    """Makes shards, here or in other processes."""
+
+    def make(self, jobs: Iterator[ShardJob], bank: Path, dtype: str, advance: Advance) -> Iterator[MadeShard]:
+        """Makes the shards of `jobs` and gives them in the same order; reads only as far ahead as it works.
+
+        Args:
+            jobs: The shards to make.
+            bank: Folder of the bank.
+            dtype: `float16` or `float32`.
+            advance: Takes the number of passages encoded since its last call.
+        """
+
+
+class InProcess:
+    """Makes shards one after the other in this process."""
+
+    def __init__(self, encode: EncodeTexts) -> None:
+        self.encode = encode
+
+    def make(self, jobs: Iterator[ShardJob], bank: Path, dtype: str, advance: Advance) -> Iterator[MadeShard]:
+        """Makes the shards of `jobs`, in order."""
+        for job in jobs:
+            yield make_shard(job, self.encode, bank, dtype, advance)
+
+
+def make_shard(job: ShardJob, encode: EncodeTexts, bank: Path, dtype: str, advance: Advance) -> MadeShard:
+    """Encodes one shard and writes its files.
+
+    Raises:
+        DataError: If a vector is not finite; nothing is written then.
+        FileError: If the disk refuses.
+    """
+    parts = []
+    for start in range(0, len(job.texts), TEXTS_PER_CALL):
+        parts.append(encode(job.texts[start : start + TEXTS_PER_CALL]))
+        advance(len(parts[-1].vectors))
+    vectors = np.concatenate([part.vectors for part in parts])
+    counts = np.concatenate([part.token_counts for part in parts])
+    truncated = np.concatenate([part.truncated for part in parts])
+    _require_finite(vectors, job.texts)
+    languages = _count(job.texts, counts, truncated)
+    shard = Shard(f"{job.number:05d}", len(job.texts), "", job.digest, languages)
+    return MadeShard(_write_shard(shard, vectors.astype(dtype), job.lines, bank), int(vectors.shape[1]))
+
+
+def _write_shard(shard: Shard, vectors: NDArray[np.generic], lines: bytes, bank: Path) -> Shard:
+    with atomic_path(shard.texts_path(bank)) as partial:
+        partial.write_bytes(lines)
+    with atomic_path(shard.vectors_path(bank)) as partial:
+        np.save(partial, vectors, allow_pickle=False)
+    with file_errors(bank, "read"):
+        digest = file_digest(shard.vectors_path(bank))
+    return Shard(shard.name, shard.rows, digest, shard.texts_sha256, shard.languages)
+
+
+def _line(text: Text) -> str:
+    record = {"id": text.id, "language": text.language, "title": text.title, "text": text.text}
+    if text.parallel_id is not None:
+        record["parallel_id"] = text.parallel_id
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _count(texts: Sequence[Text], counts: NDArray[np.int64], truncated: NDArray[np.bool_]) -> dict[str, LanguageCount]:
+    found: dict[str, LanguageCount] = {}
+    for text, tokens, cut in zip(texts, counts.tolist(), truncated.tolist(), strict=True):
+        count = found.setdefault(text.language or UNKNOWN_LANGUAGE, LanguageCount())
+        count.add(LanguageCount(1, tokens, int(cut)))
+    return dict(sorted(found.items()))
+
+
+def _require_finite(vectors: NDArray[np.float32], texts: Sequence[Text]) -> None:
+    wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    faults = [Fault(f"id {texts[row].id}", "got a vector that is not finite") for row in wrong.tolist()]
+    raise_faults(DataError, "Encoding", faults, "The model is broken, or its precision is too low.")

@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from isogloss.engines import static
 from isogloss.engines.static import StaticEngine
 from isogloss.errors import ModelError
-from tests.conftest import TINY_TEXTS
+from tests.conftest import TINY_TEXTS, build_tokenizer
 
 
 def engine_over(tokenizer, dtype=np.float32, prompt="") -> StaticEngine:
@@ -106,3 +106,12 @@ def test_broken_folders_are_refused(tiny_static, tmp_path):
     save_file({"embedding.weight": np.zeros((7, 24), dtype=np.float32)}, folder / "model.safetensors")
     with pytest.raises(ModelError, match="7, 24"):
         StaticEngine.load(folder)
+
+
+def test_whole_counts_are_those_of_the_uncut_text():
+    tokenizer = build_tokenizer("WordPiece")
+    pieces = len(tokenizer.encode("p: ship ship ship", add_special_tokens=False).ids)
+    tokenizer.enable_truncation(2)
+    engine = StaticEngine(np.ones((tokenizer.get_vocab_size(), 4), dtype=np.float32), tokenizer, prompt="p: ")
+    assert engine.count_tokens(["ship ship ship", ""])[0] == pieces
+    assert engine.encode(["ship ship ship"]).token_counts.tolist() == [2]

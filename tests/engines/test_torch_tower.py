@@ -17,6 +17,7 @@ from isogloss.engines.sentence_transformers_modules import Normalize, Pooling
 from isogloss.engines.torch_engine import TorchEngine, token_budget_batches
 from isogloss.engines.torch_tower import TorchTower, TorchTowers
 from isogloss.errors import ModelError
+from isogloss.models.retriever import Retriever
 from tests.conftest import TINY_TEXTS, bert_modules, static_modules
 
 TEXTS = [*TINY_TEXTS, "a", " ".join(TINY_TEXTS)]
@@ -125,3 +126,13 @@ def test_half_precision_modules_are_computed_in_float32():
 def test_modules_without_text_are_refused():
     with pytest.raises(ModelError, match="Normalize"):
         TorchTower([Normalize()])
+
+
+def test_whole_counts_are_those_of_the_uncut_text(tiny_transformer):
+    tower = Retriever.load(tiny_transformer).query.engine
+    short, long = "a ship", "a ship " * 60
+    words = tower.tower.tokenizer.tokenize
+    expected = [len(words("query: " + text)) + 2 for text in (short, long)]  # [CLS] and [SEP]
+    assert tower.count_tokens([short, long]) == expected
+    encoded = tower.encode([short, long])
+    assert encoded.token_counts.tolist() == [expected[0], 32]

@@ -62,6 +62,9 @@ class Engine(Protocol):
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> Encoded:
         """Vectors of `texts`, each with the prompt before it."""
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text as `encode` counts them, those that it would cut off included."""
+
     def with_prompt(self, prompt: str) -> Engine:
         """The same weights with another prompt."""
 

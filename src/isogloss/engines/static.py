@@ -105,6 +105,11 @@ class StaticEngine:
         np.divide(vectors, norms, out=vectors, where=norms > 0)
         return Encoded(vectors, counts, truncated)
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, prompt included, before any is cut."""
+        encodings = self.tokenizer.encode_batch([self.prompt + text for text in texts], add_special_tokens=False)
+        return [len(row.ids) + sum(len(rest.ids) for rest in row.overflowing) for row in encodings]
+
     def _add_up(self, ids: list[list[int]], counts: NDArray[np.int64], sums: NDArray[np.float32]) -> None:
         """Adds the token vectors of each text into `sums`, a bounded number of tokens at a time.
 

@@ -75,6 +75,10 @@ class TorchEngine:
             self.tower.train(was_training)
         return Encoded(vectors, counts, truncated)
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, prompt and special tokens included, before any is cut."""
+        return self.tower.whole_token_counts(texts)
+
     def _encode_chunk(self, tokens: Tokens, vectors: np.ndarray, progress: Progress | None) -> None:
         with torch.inference_mode():
             for rows in token_budget_batches(tokens.counts, self.tokens_per_batch):

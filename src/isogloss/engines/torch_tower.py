@@ -173,6 +173,16 @@ class TorchTower(nn.Module):
         """Tokens per text, prompt and special tokens included, after truncation."""
         return self.tokenize(texts).counts
 
+    def whole_token_counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens per text, prompt and special tokens included, before truncation."""
+        prompted = [self.prompt + text for text in texts]
+        if isinstance(self.first, StaticEmbedding):
+            encodings = self.tokenizer.encode_batch(prompted, add_special_tokens=False)
+            return [len(row.ids) + sum(len(rest.ids) for rest in row.overflowing) for row in encodings]
+        if getattr(self.first, "do_lower_case", False):
+            prompted = [text.lower() for text in prompted]
+        return [len(row) for row in self.tokenizer(prompted, truncation=False, padding=False)["input_ids"]]
+
     def forward(self, features: dict[str, Any]) -> Tensor:
         """Vectors of shape (texts, dimension), float32, unit length; `features` is left as it is."""
         return F.normalize(self._embedding(dict(features)).float(), p=2, dim=-1)

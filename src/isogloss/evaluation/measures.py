@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isogloss.errors import Fault, UsageError, did_you_mean, raise_faults
+from isogloss.evaluation.trec_eval import trec_eval_name, trec_eval_values
 from isogloss.indexing.ranking import ranked_passages
 from isogloss.records import Qrels, Run
 
@@ -98,31 +99,46 @@ def parse_measures(names: str | Iterable[str]) -> dict[str, Any]:
 
 
 def score_run(qrels: Qrels, run: Run, measures: str | Iterable[str] = DEFAULT_MEASURES) -> PerQuery:
-    """Values of a run for every query that has a relevant passage.
+    """Values of a run for every query that has a relevant passage, in trec_eval's order of ties.
 
-    A query without results counts 0 and is stated. Each query's results are put in trec_eval's order first and get
-    their ranks as scores, because the programs behind ir_measures break ties in different ways.
+    A query without results counts 0 and is stated.
     """
-    import ir_measures
-
     parsed = parse_measures(measures)
     answerable = {query_id: grades for query_id, grades in qrels.items() if any(grade > 0 for grade in grades.values())}
-    ranked = {query_id: ranked_passages(run.get(query_id, {})) for query_id in answerable}
+    answered = {query_id: run[query_id] for query_id in answerable if run.get(query_id)}
     values = {name: dict.fromkeys(sorted(answerable), 0.0) for name in parsed}
-    names = {id(measure): name for name, measure in parsed.items()}  # the hash of a measure is slow
-    for cutoff, group in _by_cutoff(parsed).items():
-        results = {query_id: _strict_scores(passages[:cutoff]) for query_id, passages in ranked.items() if passages}
-        evaluator = ir_measures.evaluator(
-            list(group.values()), {key: dict(grades) for key, grades in answerable.items()}
-        )
-        for metric in evaluator.iter_calc(results):
-            values[names[id(metric.measure)]][metric.query_id] = float(metric.value)
+    plain = {name: measure for name, measure in parsed.items() if trec_eval_name(measure)}
+    others = {name: measure for name, measure in parsed.items() if name not in plain}
+    found = trec_eval_values(answerable, answered, plain) if plain and answered else {}
+    if others:
+        found |= _ir_measures_values(answerable, answered, others)
+    for name, by_query in found.items():
+        values[name] |= by_query
     return PerQuery(
         values=values,
-        unanswered=tuple(sorted(query_id for query_id in answerable if not ranked[query_id])),
+        unanswered=tuple(sorted(set(answerable) - set(answered))),
         without_relevant=tuple(sorted(set(qrels) - set(answerable))),
         unjudged=tuple(sorted(set(run) - set(qrels))),
     )
+
+
+def _ir_measures_values(qrels: Qrels, run: Run, measures: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Values by whatever program ir_measures has for each measure.
+
+    Each query's results are put in trec_eval's order first and get their ranks as scores, because these programs break
+    ties in different ways.
+    """
+    import ir_measures
+
+    judged = {query_id: dict(grades) for query_id, grades in qrels.items()}
+    ranked = {query_id: ranked_passages(scores) for query_id, scores in run.items()}
+    names = {id(measure): name for name, measure in measures.items()}  # the hash of a measure is slow
+    values: dict[str, dict[str, float]] = {name: {} for name in measures}
+    for cutoff, group in _by_cutoff(measures).items():
+        results = {query_id: _strict_scores(passages[:cutoff]) for query_id, passages in ranked.items()}
+        for metric in ir_measures.evaluator(list(group.values()), judged).iter_calc(results):
+            values[names[id(metric.measure)]][metric.query_id] = float(metric.value)
+    return values
 
 
 def _strict_scores(ranked: Sequence[str]) -> dict[str, float]:

@@ -15,13 +15,15 @@ from typing import Literal
 import numpy as np
 
 from isogloss.errors import DataError, Fault, raise_faults
-from isogloss.files.reading import read_lines, shorten
+from isogloss.files.reading import open_binary, read_lines, shorten
+from isogloss.files.system import file_errors
 from isogloss.files.writing import writing_text
 from isogloss.records import Qrels, Run
 
 QRELS_HEADER = ("query-id", "corpus-id", "score")
 _QRELS_COLUMNS = "query-id<TAB>corpus-id<TAB>score, or TREC's: query-id 0 passage-id grade"
 _RUN_COLUMNS = "query-id Q0 passage-id rank score tag"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"\s")
 _GRADE_HEADERS = ("score", "grade", "rel", "relevance")
 
@@ -155,25 +157,47 @@ def read_run(path: str | os.PathLike[str], *, faults: list[Fault] | None = None)
         FileError: If the file cannot be read.
         DataError: If lines are broken and `faults` is None.
     """
+    plain = _plain_run(path)
+    if plain is not None:
+        return plain
     own: list[Fault] = []
     found = own if faults is None else faults
     run: dict[str, dict[str, float]] = {}
     for number, line in read_lines(path, faults=found):
-        where = f"{path}:{number}"
         columns = line.split()
         if len(columns) != 6:
-            found.append(Fault(where, f"{_count(line)}: {shorten(line)}", f"expected {_RUN_COLUMNS}"))
+            found.append(Fault(f"{path}:{number}", f"{_count(line)}: {shorten(line)}", f"expected {_RUN_COLUMNS}"))
             continue
         query, _, passage, _, written, _ = columns
+        scores = run.setdefault(query, {})
         score = _score(written)
         if score is None:
-            found.append(Fault(where, f"score {written!r} is no number"))
-        elif passage in run.setdefault(query, {}):
-            found.append(Fault(where, f"passage '{passage}' stands twice under query '{query}'"))
+            found.append(Fault(f"{path}:{number}", f"score {written!r} is no number"))
+        elif passage in scores:
+            found.append(Fault(f"{path}:{number}", f"passage '{passage}' stands twice under query '{query}'"))
         else:
-            run[query][passage] = score
+            scores[passage] = score
     raise_faults(DataError, str(path), own, "Mend these lines; nothing was kept of this file.")
     return run
+
+
+def _plain_run(path: str | os.PathLike[str]) -> dict[str, dict[str, float]] | None:
+    """The run of a file without any fault, read at one go and so twice as fast; None where lines must be looked at."""
+    with file_errors(path, "read"), open_binary(path) as stream:
+        content = stream.read()
+    run: dict[str, dict[str, float]] = {}
+    try:
+        lines = content.decode("utf-8").rstrip("\n").split("\n")
+        for line in lines:
+            query, _, passage, _, written, _ = line.split()
+            if query not in run:
+                run[query] = {}
+            run[query][passage] = float(written)
+    except ValueError:  # also raised by bytes that are no UTF-8
+        return None
+    found = [score for scores in run.values() for score in scores.values()]
+    whole = len(found) == len(lines) and not any(map(math.isnan, found))
+    return run if whole and not content.startswith(_BYTE_ORDER_MARK) else None
 
 
 def _score(written: str) -> float | None:

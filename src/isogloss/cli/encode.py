@@ -15,7 +15,13 @@ from isogloss.cli.settings import with_overrides
 if TYPE_CHECKING:
     from isogloss.engines.bank_writing import BankReport
 
-CorpusArgument = Annotated[str, typer.Argument(metavar="CORPUS", help="A BEIR folder, or a corpus.jsonl[.gz].")]
+CorpusArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CORPUS",
+        help="A BEIR folder, a corpus.jsonl[.gz] or parquet file, or a folder or 'pattern*' of many such files.",
+    ),
+]
 BankOption = Annotated[Path, typer.Option("--out", metavar="BANK", help="Folder of the bank.")]
 ModelOption = Annotated[str, typer.Option("--model", help="Model folder, hub name, or 'bundled'.")]
 
@@ -39,6 +45,7 @@ def encode(
     corpus: CorpusArgument,
     out: BankOption,
     model: ModelOption = "bundled",
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that encode side by side.")] = 1,
     append: Annotated[bool, typer.Option("--append", help="Add the passages to a finished bank.")] = False,
     overrides: SetOption = None,
     dry_run: DryRunFlag = False,
@@ -47,22 +54,30 @@ def encode(
     """Encode a corpus into a bank. An interrupted encode goes on where it stopped."""
     reporter = Reporter(as_json)
     with reported_errors(as_json):
-        from isogloss.datasets import read_corpus
+        from isogloss.datasets import open_corpus
         from isogloss.models.retriever import Retriever
 
         settings = with_overrides(EncodeSettings(), overrides)
         retriever = Retriever.load(model, on_overflow=settings.on_overflow)
-        passages = read_corpus(corpus)
+        passages = open_corpus(corpus)
         if dry_run:
             from isogloss.engines.bank_writing import check_target
 
             check_target(out, fingerprint=retriever.passage.fingerprint.parts, dtype=settings.dtype, append=append)
-            plan = {"corpus": corpus, "passages": len(passages), "bank": str(out), "model": model, **dict(settings)}
-            reporter.show(f"Would encode {len(passages)} passages with {model} into {out}.")
-            reporter.result({"dry_run": True, **plan})
+            count = sum(1 for _ in passages)
+            plan = {"corpus": corpus, "passages": count, "bank": str(out), "model": model, "workers": workers}
+            plan |= dict(settings)
+            reporter.show(f"Would encode {count} passages with {model} into {out}.")
+            reporter.result({"dry_run": True} | plan)
             return
         report = retriever.encode_bank(
-            passages, out, dtype=settings.dtype, shard_size=settings.shard_size, append=append, progress=not as_json
+            passages,
+            out,
+            dtype=settings.dtype,
+            shard_size=settings.shard_size,
+            append=append,
+            progress=not as_json,
+            workers=workers,
         )
         _show(reporter, report, retriever.dimension)
 

@@ -7,6 +7,7 @@ from isogloss.datasets.loading import load
 from isogloss.datasets.parallel import read_multiway, read_parallel
 from isogloss.datasets.registry import KNOWN_SETS, LAYOUTS, KnownSet, Layout
 from isogloss.datasets.rows import read_rows, row_record
+from isogloss.datasets.shards import open_corpus
 from isogloss.datasets.shipped import DEMO_SET, demo_rows
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Layout",
     "demo_rows",
     "load",
+    "open_corpus",
     "read_corpus",
     "read_multiway",
     "read_parallel",

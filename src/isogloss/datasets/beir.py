@@ -121,14 +121,25 @@ def _add_texts(
         language: The language of those that name none.
         ending: What their ids are to have beyond those in the files.
     """
+    for text, where in stream_texts(places, languages):
+        if language is not None:
+            text = replace(text, id=text.id + ending, language=text.language or language)
+        texts.add(text, where)
+
+
+def stream_texts(places: Iterable[Path], languages: Languages) -> Iterator[tuple[Text, str]]:
+    """Yields the texts of files and their places; what is no text becomes a fault of `languages`.
+
+    Args:
+        places: JSON lines or parquet.
+        languages: Reader of their tags.
+    """
     for place in places:
         for number, record in read_records(place, (_ID, ("text",)), languages.faults):
             where = f"{place}:{number}"
             text = _text(record, where, languages)
-            if text is not None and language is not None:
-                text = replace(text, id=text.id + ending, language=text.language or language)
             if text is not None:
-                texts.add(text, where)
+                yield text, where
 
 
 def _text(record: dict[str, Any], where: str, languages: Languages) -> Text | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from isogloss.engines.protocol import Encoded, Engine
 from isogloss.engines.static import StaticEngine
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
+from isogloss.models.bank_workers import ModelSource, shard_maker
 from isogloss.models.encoding_checks import check_choice, languages_of, place_of, refuse_empty, shown
 from isogloss.models.engine_loading import EngineName, load_engines
 from isogloss.models.fingerprints import Fingerprint
@@ -93,6 +94,7 @@ class Retriever:
         truncation: How many texts lost tokens, by role and language.
         prompts: All prompts by the names that sentence-transformers uses.
         default_prompt_name: Name of the prompt of texts without a role, for sentence-transformers.
+        source: How the same model is loaded in another process; None where it exists in memory only.
 
     Example:
         >>> retriever = Retriever.load("bundled")  # doctest: +SKIP
@@ -107,6 +109,7 @@ class Retriever:
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
     truncation: TruncationReport = field(default_factory=TruncationReport, compare=False)
+    source: ModelSource | None = field(default=None, compare=False)
 
     @classmethod
     def load(
@@ -146,6 +149,7 @@ class Retriever:
             on_overflow=on_overflow,
             prompts=folder.prompts,
             default_prompt_name=folder.default_prompt_name,
+            source=ModelSource(str(path_or_name), engine, trust_remote_code, prompts),
         )
 
     @classmethod
@@ -259,13 +263,28 @@ class Retriever:
         resume: bool = True,
         append: bool = False,
         progress: bool = True,
+        workers: int = 1,
     ) -> BankReport:
-        """Encodes passages into a bank at `path`; see `isogloss.engines.bank.encode_bank`."""
+        """Encodes passages into a bank at `path`; see `isogloss.engines.bank.encode_bank`.
+
+        Args:
+            texts: The passages; they may come from a generator.
+            path: Folder of the bank.
+            dtype: `float16` or `float32`.
+            shard_size: Passages per shard.
+            resume: Whether an unfinished bank of the same texts is gone on with.
+            append: Whether the passages are added to a finished bank.
+            progress: Whether a bar is shown.
+            workers: Processes that encode; more than one load the model anew, from where it was loaded.
+
+        Raises:
+            UsageError: If workers are asked for and the model exists in this process only.
+        """
         from isogloss.engines.bank import encode_bank
 
         return encode_bank(
             texts,
-            lambda batch: self.encode_with_counts(batch, role="passage"),
+            shard_maker(self, workers),
             path,
             fingerprint=self.passage.fingerprint.parts,
             dtype=dtype,

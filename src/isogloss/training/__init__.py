@@ -16,8 +16,10 @@ from isogloss.errors import MissingExtraError
 if TYPE_CHECKING:
     from isogloss.training.assembly import load_training_recipe
     from isogloss.training.run import TrainReport, train
+    from isogloss.training.sentence_transformers_loss import as_sentence_transformers_loss
 
 _HOMES = {
+    "as_sentence_transformers_loss": "isogloss.training.sentence_transformers_loss",
     "TrainReport": "isogloss.training.run",
     "load_training_recipe": "isogloss.training.assembly",
     "train": "isogloss.training.run",
@@ -25,7 +27,7 @@ _HOMES = {
 
 _EXTRA_PACKAGES = ("torch", "transformers", "sentence_transformers", "accelerate")
 
-__all__ = ["TrainReport", "load_training_recipe", "train"]
+__all__ = ["TrainReport", "as_sentence_transformers_loss", "load_training_recipe", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from isogloss.losses.terms import Embeddings, at_least_float32, hidden_share, same_text, term
+from isogloss.losses.masks import hidden_candidates
+from isogloss.losses.terms import Embeddings, at_least_float32, hidden_share, term
 
 Mode = Literal["in_batch", "in_batch_own", "in_batch_all", "own_only"]
 Similarity = Literal["dot", "cosine"]
@@ -165,16 +166,13 @@ class InfoNCE:
             return None
         negative_ids = e.text_ids("negative_passages") if with_negatives else None
         flat_negatives = passage_ids[:0] if negative_ids is None else negative_ids.flatten()
-        candidate_ids = torch.cat([passage_ids, flat_negatives])
-        hidden = (candidate_ids < 0)[None, :].expand(len(query_ids), -1)
-        equal = same_text(passage_ids, candidate_ids)
-        if self.mask_duplicates:
-            hidden = hidden | equal
-        if self.mask_false_negatives:
-            same_query = same_text(query_ids, query_ids)
-            if int(same_query.sum()) > len(query_ids):  # else every query is its own only equal
-                hidden = hidden | ((same_query.float() @ equal.float()) > 0)
-        return hidden
+        return hidden_candidates(
+            query_ids,
+            passage_ids,
+            torch.cat([passage_ids, flat_negatives]),
+            duplicates=self.mask_duplicates,
+            false_negatives=self.mask_false_negatives,
+        )
 
     def negatives(self, rows: int, given: int) -> int:
         """Negatives of each row of a batch of `rows` with `given` negative passages a row."""

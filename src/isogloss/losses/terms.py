@@ -1,5 +1,7 @@
 """How a loss meets the roles of a row: `Embeddings` holds vectors by role, a term takes from it what its loss needs.
 
+Beside texts a row may have values: numbers under a name, such as the `teacher_scores` of its candidates.
+
 A term is a frozen dataclass: its fields are the options of a recipe, calling it gives a scalar. It knows no model, no
 tokenizer and no process group; whatever is gathered over processes has been gathered before.
 """
@@ -23,6 +25,7 @@ class Embeddings:
         text_ids: Role to the ids of the texts, shape as `vectors` without the last axis; equal texts have equal
             ids, and -1 marks a missing place of a row with fewer than n texts.
         teacher: Role to the teacher's vectors of the same texts, for the roles that a term matches to a teacher.
+        values: Name to numbers of the rows, shape (rows,) or (rows, n); NaN where a row has none.
     """
 
     def __init__(
@@ -31,10 +34,12 @@ class Embeddings:
         *,
         text_ids: Mapping[str, Tensor] | None = None,
         teacher: Mapping[str, Tensor] | None = None,
+        values: Mapping[str, Tensor] | None = None,
     ) -> None:
         self._vectors = dict(vectors)
         self._text_ids = dict(text_ids or {})
         self._teacher = dict(teacher or {})
+        self._values = dict(values or {})
 
     def __getattr__(self, role: str) -> Tensor:
         if role.startswith("_"):
@@ -74,6 +79,41 @@ class Embeddings:
                 f"no teacher's vectors for the role '{role}' (there are: {', '.join(self._teacher) or 'none'})"
             )
         return self._teacher[role]
+
+    def values(self, name: str) -> Tensor:
+        """Numbers of the rows, shape (rows,) or (rows, n), NaN where a row has none.
+
+        Raises:
+            KeyError: If no row has values of this name.
+        """
+        if name not in self._values:
+            raise KeyError(f"the rows have no values '{name}' (there are: {', '.join(self._values) or 'none'})")
+        return self._values[name]
+
+    def there(self, role: str) -> Tensor:
+        """Which texts of a role are there, shape as `vectors` without the last axis; all where ids are unknown."""
+        ids = self.text_ids(role)
+        if ids is not None:
+            return ids >= 0
+        vectors = self.vectors(role)
+        return torch.ones(vectors.shape[:-1], dtype=torch.bool, device=vectors.device)
+
+    def complete(self, *roles: str) -> Embeddings:
+        """The rows that have a text in each of some roles: what a missing place holds must never count.
+
+        Args:
+            roles: Roles with one text a row. Everything else here must belong to the same rows.
+        """
+        kept = torch.stack([self.there(role) for role in roles]).all(dim=0)
+        if bool(kept.all()):
+            return self
+        parts = (self._vectors, self._text_ids, self._teacher, self._values)
+        vectors, ids, teacher, values = ({name: part[kept] for name, part in one.items()} for one in parts)
+        return Embeddings(vectors, text_ids=ids, teacher=teacher, values=values)
+
+    def nothing(self) -> Tensor:
+        """0 with a gradient of 0 on all vectors: the value of a term that no row takes part in."""
+        return torch.stack([vectors.sum() for vectors in self._vectors.values()]).sum() * 0.0
 
 
 class Term(Protocol):
@@ -125,10 +165,21 @@ def teacher_roles(bound: Term) -> tuple[str, ...]:
     return tuple(getattr(bound, "teacher_of", ()))
 
 
+def value_names(bound: Term) -> tuple[str, ...]:
+    """Names of the row values that a term needs, which may depend on its options."""
+    return tuple(getattr(bound, "chosen_values", ()))
+
+
 def masked_share(bound: Term, embeddings: Embeddings) -> float | None:
     """Share of the term's candidates that a mask hides, or None for a term without candidates."""
     measure: Callable[[Embeddings], float] | None = getattr(bound, "masked_share", None)
     return None if measure is None else measure(embeddings)
+
+
+def measurements(bound: Term, embeddings: Embeddings) -> Mapping[str, float]:
+    """What a term has logged beside its value, by name; nothing for most."""
+    measure: Callable[[Embeddings], Mapping[str, float]] | None = getattr(bound, "measurements", None)
+    return {} if measure is None else measure(embeddings)
 
 
 def same_text(first: Tensor, second: Tensor) -> Tensor:

@@ -11,9 +11,13 @@ import functools
 import re
 import sys
 import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby, pairwise
 
+from isogloss.languages import script_of
+
 TOKENIZER_VERSION = "1"
+Segmenter = Callable[[str], Sequence[str]]
 
 # Blocks of Han, Kana, Bopomofo, Hangul, Yi, Thai, Lao, Myanmar, Khmer, Tai Le, New Tai Lue, Tai Tham, Balinese,
 # Javanese, Tai Viet and the extensions of Han: no space divides their words, or (Hangul) too few do.
@@ -25,14 +29,22 @@ _BIGRAM_BLOCKS = (
 _JOINERS = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\u00ad\ufeff\u0640"))
 
 
-def terms(text: str) -> list[str]:
-    """Terms of a text in their order, folded for width and case."""
+def terms(text: str, segmenters: Mapping[str, Segmenter] | None = None) -> list[str]:
+    """Terms of a text in their order, folded for width and case.
+
+    Args:
+        text: Any text.
+        segmenters: By ISO 15924 script, what cuts an unspaced run of it into words, in place of pairs of characters.
+    """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).translate(_JOINERS)
     found: list[str] = []
     for word in _word_pattern().findall(folded):
         for unspaced, run in groupby(_characters(word), key=_is_unspaced):
             characters = list(run)
-            if not unspaced or len(characters) == 1:
+            cut = segmenters.get(script_of("".join(characters))) if segmenters and unspaced else None
+            if cut is not None:
+                found += cut("".join(characters))
+            elif not unspaced or len(characters) == 1:
                 found.append("".join(characters))
             else:
                 found += [first + second for first, second in pairwise(characters)]

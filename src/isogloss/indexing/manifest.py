@@ -1,0 +1,89 @@
+"""`index.json`: what an index folder says of itself, and the settings of engines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from isogloss.engines.hashing import parts_digest
+from isogloss.errors import DataError
+from isogloss.files import check_folder, read_json, write_json
+from isogloss.indexing.protocol import IndexAbout
+
+ABOUT_NAME = "index.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """How the graph of an index is built and searched.
+
+    Attributes:
+        graph_degree: Neighbours of a passage in the graph (HNSW's m).
+        build_effort: Candidates looked at for each passage while the graph is built (ef_construct).
+        search_effort: Candidates looked at for each query (ef), and at least 2 k.
+        oversampling: With int8, how many times k candidates are compared again by their float16 vectors.
+        threads: Threads that build the graph; 0 is one for each core.
+    """
+
+    graph_degree: int = 16
+    build_effort: int = 128
+    search_effort: int = 128
+    oversampling: float = 3.0
+    threads: int = 0
+
+
+def is_index(folder: Path) -> bool:
+    """Whether a folder holds an embedded index."""
+    return (folder / ABOUT_NAME).is_file()
+
+
+def write_about(folder: Path, about: IndexAbout, *, building: str | None = None) -> IndexAbout:
+    """Writes `index.json`, whole or not at all, and gives what it says then."""
+    written = about if building is None else replace(about, building=building)
+    write_json(folder / ABOUT_NAME, about_to_json(written))
+    return written
+
+
+def read_about(folder: Path) -> IndexAbout:
+    """Reads `index.json`.
+
+    Raises:
+        FileError: If there is no such folder.
+        DataError: If it is no index, or its `index.json` is broken or of a later format.
+    """
+    check_folder(folder)
+    if not is_index(folder):
+        raise DataError(
+            f"{folder} is no index: it has no {ABOUT_NAME}", next_step=f"Make one: isogloss index BANK --out {folder}"
+        )
+    return about_from_json(read_json(folder / ABOUT_NAME), str(folder / ABOUT_NAME))
+
+
+def about_to_json(about: IndexAbout) -> dict[str, Any]:
+    """Plain JSON values of `about`."""
+    return {"format": FORMAT, "fingerprint": about.digest, **asdict(about), "parts": dict(about.parts)}
+
+
+def about_from_json(value: Any, place: str) -> IndexAbout:
+    """What `about_to_json` wrote.
+
+    Raises:
+        DataError: If it is broken, changed by hand, or of a later format.
+    """
+    try:
+        if value["format"] > FORMAT:
+            raise DataError(f"{place} has format {value['format']}; this isogloss reads {FORMAT}")
+        about = IndexAbout(
+            engine=str(value["engine"]),
+            parts=dict(value["parts"]),
+            dimension=int(value["dimension"]),
+            precision=str(value["precision"]),
+            building=str(value["building"]),
+        )
+    except (KeyError, TypeError, ValueError) as broken:
+        raise DataError(f"{place} is broken: {broken!r}", next_step="Index the bank again.") from broken
+    if value.get("fingerprint") != parts_digest(about.parts):
+        raise DataError(f"{place} was changed by hand", next_step="Index the bank again.")
+    return about

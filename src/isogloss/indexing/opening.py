@@ -1,0 +1,110 @@
+"""Where an index is: `./folder`, `qdrant://host:6333/collection`, or `postgresql://user@host/database?table=name`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isogloss.engines.bank import Bank
+from isogloss.engines.bank_manifest import MANIFEST_NAME
+from isogloss.errors import UsageError, did_you_mean
+from isogloss.indexing.bank_index import BankIndex
+from isogloss.indexing.manifest import IndexOptions
+from isogloss.indexing.protocol import PRECISIONS, Index, IndexAbout
+from isogloss.indexing.search_index import SearchIndex
+
+if TYPE_CHECKING:
+    from isogloss.models.retriever import Retriever
+
+SCHEMES = ("qdrant", "qdrants", "postgresql", "postgres")
+
+
+def open_index(
+    url: str | Path, *, model: str | Path | Retriever | None = "bundled", options: IndexOptions | None = None
+) -> SearchIndex:
+    """Opens an index for searches and changes.
+
+    Args:
+        url: A folder that `isogloss index` or `isogloss encode` made, or the URL of an index on a server.
+        model: The retriever that encoded the passages, or its folder or name; None searches by words alone.
+        options: Settings of the searches.
+
+    Raises:
+        FileError: There is nothing, or another process has the folder open.
+        DataError: It is no index, or an unfinished one.
+        StaleBankError: The passages were encoded by another model.
+    """
+    from isogloss.models.retriever import Retriever
+
+    retriever = Retriever.load(model) if isinstance(model, (str, Path)) else model
+    index = open_engine(url, options)
+    try:
+        return SearchIndex(index, retriever)
+    except BaseException:
+        index.close()
+        raise
+
+
+def open_engine(url: str | Path, options: IndexOptions | None = None) -> Index:
+    """Opens the engine that a URL names.
+
+    Raises:
+        FileError: There is nothing, or another process has the folder open.
+        DataError: It is no index.
+        UsageError: The URL names no engine.
+    """
+    scheme = _scheme(url)
+    if scheme.startswith("qdrant"):
+        from isogloss.indexing.qdrant_server import QdrantIndex
+
+        return QdrantIndex.open(str(url), options)
+    if scheme:
+        from isogloss.indexing.postgres import PostgresIndex
+
+        return PostgresIndex.open(str(url), options)
+    if (Path(url) / MANIFEST_NAME).is_file():
+        return BankIndex(Bank.open(url))
+    from isogloss.indexing.embedded import EmbeddedIndex
+
+    return EmbeddedIndex.open(url, options)
+
+
+def create_engine(url: str | Path, about: IndexAbout, options: IndexOptions | None = None) -> Index:
+    """Makes an empty index at a place that holds none.
+
+    Args:
+        url: Folder, or URL of a server.
+        about: Fingerprint, dimension and precision; its engine's name is filled in.
+        options: Settings of the graph.
+
+    Raises:
+        FileError: Something is there.
+        UsageError: The URL names no engine, or the engine does not have the precision.
+    """
+    if about.precision not in PRECISIONS:
+        raise UsageError(f"precision: '{about.precision}' (allowed: {', '.join(PRECISIONS)})")
+    scheme = _scheme(url)
+    if scheme.startswith("qdrant"):
+        from isogloss.indexing.qdrant_server import QdrantIndex
+
+        return QdrantIndex.create(str(url), about, options)
+    if scheme:
+        from isogloss.indexing.postgres import PostgresIndex
+
+        return PostgresIndex.create(str(url), about, options)
+    from isogloss.indexing.embedded import EmbeddedIndex
+
+    return EmbeddedIndex.create(url, about, options)
+
+
+def _scheme(url: str | Path) -> str:
+    """The scheme of a URL, empty for a folder."""
+    scheme, separator, _ = str(url).partition("://")
+    if not separator:
+        return ""
+    if scheme not in SCHEMES:
+        raise UsageError(
+            f"'{url}': '{scheme}' is no engine{did_you_mean(scheme, SCHEMES)}",
+            next_step="Give a folder, qdrant://host:port/collection, or postgresql://user@host/database.",
+        )
+    return scheme

@@ -334,7 +334,7 @@ class _Run:
         return {
             "recipe": self.recipe.model_dump(mode="json"),
             "run_digest": self.digest,
-            "versions": _versions(),
+            "versions": package_versions(),
             "data": self.data,
             "fingerprints": {
                 "base": {role: self.retriever.tower(role).fingerprint.digest for role in ("query", "passage")},
@@ -356,7 +356,8 @@ def _passage_text(retriever: Retriever) -> Callable[[str, str], str]:
     return lambda title, passage: retriever.passage.whole_text(Text("", passage, title=title))
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Versions of what computes a run, for its manifest."""
     names = ("isogloss", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy", "accelerate")
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
 

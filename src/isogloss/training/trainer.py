@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,10 +26,21 @@ from isogloss.training import checkpoints
 from isogloss.training.objective import Evaluated
 from isogloss.training.processes import current_processes
 from isogloss.training.progress import RunProgress
-from isogloss.training.step import Batch, CachedStep
+from isogloss.training.step import Batch
 
 TRAINER_STATE = "trainer_state.json"
 LOG = "train-log.jsonl"
+
+
+class Step(Protocol):
+    """What computes the gradients of a batch: the cached step of towers, or that of a query generator."""
+
+    @property
+    def gradient_divisor(self) -> float:
+        """What the sum of the processes' gradients is divided by to be the gradient of the loss."""
+
+    def __call__(self, batch: Batch, *, measure: bool = False) -> Evaluated:
+        """Values of a batch; adds its gradients to the parameters."""
 
 
 class RecipeTrainer(Trainer):
@@ -51,7 +62,7 @@ class RecipeTrainer(Trainer):
         towers: nn.Module,
         args: TrainingArguments,
         *,
-        make_step: Callable[[torch.device], CachedStep],
+        make_step: Callable[[torch.device], Step],
         draw: Callable[[int], Batch],
         run_digest: str,
         dropout: bool = True,

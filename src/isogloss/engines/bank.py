@@ -235,4 +235,5 @@ def _text(record: Mapping[str, Any]) -> Text:
         language=record["language"],
         title=record["title"],
         parallel_id=record.get("parallel_id"),
+        metadata=record.get("metadata"),
     )

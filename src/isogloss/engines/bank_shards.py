@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -118,7 +119,9 @@ def _write_shard(shard: Shard, vectors: NDArray[np.generic], lines: bytes, bank:
 
 
 def _line(text: Text) -> str:
-    record = {"id": text.id, "language": text.language, "title": text.title, "text": text.text}
+    record: dict[str, Any] = {"id": text.id, "language": text.language, "title": text.title, "text": text.text}
+    if text.metadata:
+        record["metadata"] = dict(text.metadata)
     if text.parallel_id is not None:
         record["parallel_id"] = text.parallel_id
     return json.dumps(record, ensure_ascii=False) + "\n"

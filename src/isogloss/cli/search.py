@@ -1,8 +1,7 @@
-"""`isogloss search`: the best passages of a bank for a query."""
+"""`isogloss search`: the best passages of an index, or of a bank, for a query."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,32 +9,63 @@ from rich.text import Text as Line
 
 from isogloss.cli.encode import ModelOption
 from isogloss.cli.output import JsonFlag, Reporter, reported_errors
+from isogloss.errors import Fault, UsageError, raise_faults
 
 if TYPE_CHECKING:
     from isogloss.indexing.hits import Hit
+    from isogloss.indexing.protocol import Value
 
 
 def search(
-    bank: Annotated[Path, typer.Argument(metavar="BANK", help="Folder that `isogloss encode` made.")],
+    index: Annotated[
+        str, typer.Argument(metavar="INDEX", help="What `isogloss index` made, or a bank: folder, qdrant://…, ….")
+    ],
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for, in any language.")],
     k: Annotated[int, typer.Option("-k", "--top", help="Number of results.")] = 10,
     language: Annotated[
         list[str] | None, typer.Option("--language", help="Only passages in this language; may be repeated.")
     ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option("--metadata", metavar="KEY=VALUE", help="Only passages with this metadata; may be repeated."),
+    ] = None,
+    hybrid: Annotated[bool, typer.Option("--hybrid", help="By meaning and by words.")] = False,
+    lexical: Annotated[bool, typer.Option("--lexical", help="By words alone (BM25).")] = False,
+    weight: Annotated[
+        float | None,
+        typer.Option("--weight", help="Fuse by scores, with this share for the meaning (0 to 1), and not by ranks."),
+    ] = None,
+    rerank: Annotated[
+        str | None, typer.Option("--rerank", metavar="MODEL", help="A cross-encoder that reorders the best.")
+    ] = None,
     model: ModelOption = "bundled",
     as_json: JsonFlag = False,
 ) -> None:
-    """Search a bank with one query. The bank must be of the model's passage tower."""
+    """Search an index with one query. It must be of the model's passage tower."""
     reporter = Reporter(as_json)
     with reported_errors(as_json):
-        from isogloss.engines.bank import Bank
-        from isogloss.indexing.hits import search as search_bank
-        from isogloss.models.retriever import Retriever
+        from isogloss.indexing.opening import open_index
 
-        opened = Bank.open(bank)
-        retriever = Retriever.load(model)
-        opened.require(retriever.passage.fingerprint)
-        hits = search_bank(opened, retriever.encode_query([query]), k=k, languages=language or ())[0]
+        if hybrid and lexical:
+            raise UsageError("--hybrid and --lexical exclude each other")
+        if weight is not None and not hybrid:
+            raise UsageError("--weight is for --hybrid")
+        with open_index(index, model=None if lexical else model) as opened:
+            languages = language or []
+            wanted = _metadata(metadata or [])
+            hits = opened.search(
+                [query],
+                k=k,
+                languages=languages,
+                metadata=wanted,
+                mode="hybrid" if hybrid else "lexical" if lexical else "dense",
+                fusion="rrf" if weight is None else "weighted",
+                weight=0.5 if weight is None else weight,
+                rerank=rerank,
+            )[0]
+            if len(hits) < k:
+                allowed = opened.count(languages=languages, metadata=wanted)
+                reporter.note(f"{len(hits)} hits of {k}: the index has {allowed} passages that may be found.")
         show_hits(reporter, hits)
         reporter.result({"query": query, "hits": [hit.to_json() for hit in hits]})
 
@@ -48,3 +78,16 @@ def show_hits(reporter: Reporter, hits: list[Hit]) -> None:
         body = f"{passage.title}  {passage.text}" if passage.title else passage.text
         reporter.show(Line(head, style="bold"))
         reporter.show(Line(f"     {body}"))
+
+
+def _metadata(given: list[str]) -> dict[str, list[Value]]:
+    """Values by key; digits are meant as a number or as text."""
+    wanted: dict[str, list[Value]] = {}
+    faults = []
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            faults.append(Fault(f"--metadata {pair}", "is no KEY=VALUE"))
+        wanted.setdefault(key, []).extend([value, int(value)] if value.isdecimal() else [value])
+    raise_faults(UsageError, "--metadata", faults)
+    return wanted

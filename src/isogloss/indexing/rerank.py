@@ -34,7 +34,7 @@ class CrossEncoderReranker:
         try:
             from sentence_transformers import CrossEncoder
         except ImportError as missing:
-            raise MissingExtraError("Reranking", "serve") from missing
+            raise MissingExtraError("Reranking", "train") from missing
         try:
             self._model: Any = CrossEncoder(name)
         except (OSError, ValueError) as broken:

@@ -1,0 +1,121 @@
+"""`isogloss index`: a bank becomes an index, and an index is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from pydantic import BaseModel, ConfigDict, Field
+
+from isogloss.cli.output import JsonFlag, Reporter, SetOption, reported_errors
+from isogloss.cli.settings import with_overrides
+from isogloss.errors import UsageError
+
+if TYPE_CHECKING:
+    from isogloss.indexing.building import IndexReport
+    from isogloss.indexing.manifest import IndexOptions
+
+
+class IndexSettings(BaseModel):
+    """What `--set` can change.
+
+    Attributes:
+        precision: How vectors are kept; int8 is rescored by float16.
+        lexical: Whether the lexical index is made at once, and not by the first search that needs it.
+        graph_degree: Neighbours of a passage in the graph.
+        build_effort: Candidates looked at for each passage while the graph is built.
+        threads: Threads that build the graph; 0 is one for each core.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    precision: Literal["float32", "float16", "int8"] = "float16"
+    lexical: bool = True
+    graph_degree: int = Field(default=16, ge=4)
+    build_effort: int = Field(default=128, ge=8)
+    threads: int = Field(default=0, ge=0)
+
+
+def index(
+    out: Annotated[str, typer.Option("--out", "--url", metavar="INDEX", help="Folder, qdrant://… or postgresql://….")],
+    bank: Annotated[Path | None, typer.Argument(metavar="BANK", help="Folder that `isogloss encode` made.")] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help="float32, float16, or int8.")] = None,
+    add: Annotated[bool, typer.Option("--add", help="Add the bank's passages, none of which is there yet.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Add the bank's passages, replacing equal ids.")] = False,
+    delete: Annotated[
+        Path | None, typer.Option("--delete", help="Remove the passages of this file: ids, one a line.")
+    ] = None,
+    overrides: SetOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make an index of a bank, or change one. An interrupted build goes on where it stopped."""
+    reporter = Reporter(as_json)
+    with reported_errors(as_json):
+        from isogloss.indexing.manifest import IndexOptions
+
+        chosen = [*(overrides or ()), *([f"precision={precision}"] if precision else ())]
+        settings = with_overrides(IndexSettings(), chosen)
+        options = IndexOptions(settings.graph_degree, settings.build_effort, threads=settings.threads)
+        report = _changed(bank, out, settings.precision, options, add, update, delete, progress=not as_json)
+        refused = _lexical(out) if settings.lexical and "://" not in out else ""
+        _show(reporter, report, refused)
+
+
+def _changed(
+    bank: Path | None,
+    out: str,
+    precision: str,
+    options: IndexOptions,
+    add: bool,
+    update: bool,
+    delete: Path | None,
+    *,
+    progress: bool,
+) -> IndexReport:
+    from isogloss.engines.bank import Bank
+    from isogloss.files import read_lines
+    from isogloss.indexing.building import build_index, change_index, delete_passages
+
+    if add + update + (delete is not None) > 1 or (bank is None) != (delete is not None):
+        raise UsageError("Give a BANK with none or one of --add and --update, or --delete FILE without a BANK")
+    if delete is not None:
+        ids = [line for _, line in read_lines(delete) if line]
+        return delete_passages(out, ids, options=options)
+    opened = Bank.open(bank or "")
+    if add or update:
+        return change_index(opened, out, "add" if add else "update", options=options, progress=progress)
+    return build_index(opened, out, precision=precision, options=options, progress=progress)
+
+
+def _lexical(out: str) -> str:
+    """Makes the lexical index, or says why there is none."""
+    from isogloss.errors import DataError
+    from isogloss.indexing.opening import open_index
+
+    with open_index(out, model=None) as opened:
+        try:
+            opened.prepare_lexical()
+        except DataError as error:
+            return str(error)
+    return ""
+
+
+def _show(reporter: Reporter, report: IndexReport, refused: str) -> None:
+    changes = [f"{report.written} passages written"] if report.written else []
+    changes += [f"{report.removed} passages removed"] if report.removed else []
+    counts = ", ".join(f"{language} {count}" for language, count in report.languages.items())
+    reporter.show(f"{report.url}: {', '.join(changes) or 'nothing to do'} in {report.seconds:.1f} s.")
+    reporter.show(f"{report.passages} passages in {len(report.languages)} languages: {counts}")
+    if refused:
+        reporter.note(f"There is no lexical index; dense search works.\n{refused}")
+    reporter.result(
+        {
+            "index": report.url,
+            "written": report.written,
+            "removed": report.removed,
+            "passages": report.passages,
+            "seconds": round(report.seconds, 3),
+            "languages": report.languages,
+            "lexical": not refused,
+        }
+    )

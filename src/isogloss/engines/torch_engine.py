@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from isogloss.engines.batching import one_ahead, token_budget_batches
+from isogloss.engines.pooling import LEGACY_POOLING_KEYS
 from isogloss.engines.protocol import Encoded, Progress, SavedModule
 from isogloss.engines.sentence_transformers_modules import Pooling, Transformer
-from isogloss.engines.torch_tower import LEGACY_POOLING_KEYS, Tokens, TorchTower, pooling_modes
+from isogloss.engines.torch_tower import Tokens, TorchTower, pooling_modes
 from isogloss.errors import ModelError
 
 TEXTS_PER_CHUNK = 4096
@@ -65,12 +67,14 @@ class TorchEngine:
         was_training = self.tower.training
         self.tower.eval()
         try:
-            for start in range(0, len(texts), TEXTS_PER_CHUNK):
-                tokens = self.tower.tokenize(texts[start : start + TEXTS_PER_CHUNK])
+            chunks = [texts[start : start + TEXTS_PER_CHUNK] for start in range(0, len(texts), TEXTS_PER_CHUNK)]
+            start = 0
+            for tokens in one_ahead(self.tower.tokenize, chunks):
                 stop = start + len(tokens.counts)
                 counts[start:stop] = tokens.counts
                 truncated[start:stop] = tokens.truncated
                 self._encode_chunk(tokens, vectors[start:stop], progress)
+                start = stop
         finally:
             self.tower.train(was_training)
         return Encoded(vectors, counts, truncated)
@@ -96,16 +100,6 @@ class TorchEngine:
             SavedModule(_kind(module), partial(_write_module, module), id(module)) for module in self.tower.encoder
         ]
         return [*modules, SavedModule("Normalize", lambda folder: None, 0)]
-
-
-def token_budget_batches(counts: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Rows in batches of at most `budget` tokens with padding, longest texts first."""
-    order = np.argsort(-np.asarray(counts, dtype=np.int64), kind="stable").tolist()
-    start = 0
-    while start < len(order):
-        size = max(1, budget // max(1, counts[order[start]]))
-        yield order[start : start + size]
-        start += size
 
 
 def _kind(module: nn.Module) -> str:
@@ -135,6 +129,7 @@ def _write_transformer(module: Transformer, folder: Path) -> None:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
     module.save(str(folder), safe_serialization=True)
+    _name_tokenizer_for_all(folder / "tokenizer_config.json")
     config_path = folder / "sentence_bert_config.json"
     written = json.loads(config_path.read_text(encoding="utf-8"))
     if written.get("transformer_task", "feature-extraction") == "feature-extraction" and not written.get(
@@ -146,6 +141,13 @@ def _write_transformer(module: Transformer, folder: Path) -> None:
             "do_lower_case": bool(getattr(module, "do_lower_case", False)),
         }
         _write_json(config_path, legacy)
+
+
+def _name_tokenizer_for_all(path: Path) -> None:
+    """Calls a tokenizer without a class of its own by the name that transformers 4 knows too, and 5 reads as its own."""
+    written = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if written.get("tokenizer_class") == "TokenizersBackend":
+        _write_json(path, {**written, "tokenizer_class": "PreTrainedTokenizerFast"})
 
 
 def _legacy_pooling(module: Pooling) -> dict[str, object] | None:

@@ -138,7 +138,7 @@ def test_folder_without_normalisation_gets_unit_length(tmp_path):
     np.testing.assert_allclose(opened(tmp_path / "ours").encode(TEXTS), theirs, atol=1e-6)
 
 
-def test_the_tokenizer_has_a_name_that_transformers_4_knows(tiny_transformer: Path, tmp_path: Path) -> None:
+def test_the_tokenizer_has_a_name_that_transformers_4_knows(tiny_transformer, tmp_path):
     # What the releases of then make of it is checked by tests/compatibility, in an environment of its own.
     Retriever.load(tiny_transformer).save(tmp_path / "saved")
     written = json.loads((tmp_path / "saved" / "tokenizer_config.json").read_text(encoding="utf-8"))

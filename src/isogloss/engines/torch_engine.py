@@ -144,7 +144,7 @@ def _write_transformer(module: Transformer, folder: Path) -> None:
 
 
 def _name_tokenizer_for_all(path: Path) -> None:
-    """Calls a tokenizer without a class of its own by the name that transformers 4 knows too, and 5 reads as its own."""
+    """Calls a tokenizer without a class of its own by the name that transformers 4 knows, which 5 reads as well."""
     written = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if written.get("tokenizer_class") == "TokenizersBackend":
         _write_json(path, {**written, "tokenizer_class": "PreTrainedTokenizerFast"})

@@ -1,0 +1,162 @@
+"""What a service searches: one small protocol, and the index that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from isogloss.errors import IsoglossError
+from isogloss.indexing.opening import open_index
+from isogloss.indexing.search_index import SearchIndex
+from isogloss.models.retriever import Retriever
+from isogloss.records import Text
+from isogloss.service.logs import log_event
+from isogloss.service.schemas import Mode
+
+EVEN_WEIGHT = 0.5
+
+
+@dataclass(frozen=True)
+class Question:
+    """One search.
+
+    Attributes:
+        query: The query without its prompt.
+        k: Number of hits.
+        mode: Way of searching.
+        languages: Normalised languages of the passages; all where it is empty.
+        dense_weight: Share of the dense ranks in a hybrid search.
+    """
+
+    query: str
+    k: int
+    mode: Mode
+    languages: tuple[str, ...] = ()
+    dense_weight: float = EVEN_WEIGHT
+
+
+@dataclass(frozen=True)
+class Found:
+    """One passage that was found.
+
+    Attributes:
+        passage: The passage with its text.
+        score: What ordered it in the mode that was asked for.
+        ranks: Rank in each stage that found it, from 1.
+        scores: Score in each stage that found it.
+    """
+
+    passage: Text
+    score: float
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+class Corpus(Protocol):
+    """Passages that can be searched; one search at a time."""
+
+    @property
+    def name(self) -> str:
+        """Name of what is served, without the path to it."""
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """Ways of searching that are ready."""
+
+    @property
+    def preparing(self) -> bool:
+        """Whether more modes will be ready later."""
+
+    @property
+    def languages(self) -> Mapping[str, int]:
+        """Passages by language, those without one left out."""
+
+    def __len__(self) -> int: ...
+
+    def prepare(self) -> None:
+        """Makes the remaining modes ready; may take long, and runs beside searches."""
+
+    def search(self, question: Question) -> list[Found]:
+        """Best passages first; fewer than k only where fewer are allowed."""
+
+    def close(self) -> None:
+        """Lets go of files and threads."""
+
+
+class IndexCorpus:
+    """An index of `isogloss index`, or a bank of `isogloss encode`.
+
+    Args:
+        index: The open index with its retriever.
+    """
+
+    def __init__(self, index: SearchIndex) -> None:
+        self._index = index
+        self.name = "corpus" if "://" in index.url else Path(index.url).resolve().name
+        self.modes: tuple[Mode, ...] = ("dense",)
+        self.preparing = True
+        self.languages: Mapping[str, int] = index.languages()
+        self._size = index.count()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def prepare(self) -> None:
+        """Reads or makes the lexical index; a corpus that cannot have one is searched densely."""
+        try:
+            self._index.prepare_lexical()
+            self.modes = ("dense", "lexical", "hybrid")
+        except IsoglossError as error:
+            log_event("no_lexical_index", reason=error.message)
+        finally:
+            self.preparing = False
+
+    def search(self, question: Question) -> list[Found]:
+        """Best passages first."""
+        hits = self._index.search(
+            [question.query],
+            k=question.k,
+            languages=question.languages,
+            mode=question.mode,
+            weight=question.dense_weight,
+        )[0]
+        return [
+            Found(
+                hit.passage,
+                hit.score,
+                {name: stage.rank for name, stage in hit.stages.items()},
+                {name: stage.score for name, stage in hit.stages.items()},
+            )
+            for hit in hits
+        ]
+
+    def close(self) -> None:
+        """Lets go of the engine."""
+        self._index.close()
+
+
+def open_corpus(url: str, retriever: Retriever) -> Corpus:
+    """Opens what is to be searched: an index folder, a bank, or the URL of an index on a server.
+
+    Raises:
+        FileError: There is nothing there.
+        DataError: It is no index.
+        StaleBankError: Another model made its vectors.
+    """
+    return IndexCorpus(open_index(url, model=retriever))
+
+
+def in_turn(by_language: Sequence[Sequence[Found]], k: int) -> list[Found]:
+    """The k first hits when languages take turns: all firsts by score, then all seconds, and so on.
+
+    A retriever that prefers some languages gives their passages higher scores throughout. Ranks within a language are
+    free of that preference, so no language can crowd out another.
+    """
+    ordered = [
+        (rank, -found.score, found.passage.id, found)
+        for hits in by_language
+        for rank, found in enumerate(hits, start=1)
+    ]
+    return [found for *_, found in sorted(ordered, key=lambda place: place[:3])[:k]]

@@ -1,0 +1,203 @@
+"""Search for many callers: the query is encoded, the corpus is asked, and the answer says where each hit came from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isogloss.errors import UnknownLanguageError, UsageError, did_you_mean
+from isogloss.languages import language_name, normalize
+from isogloss.service.batching import Batcher
+from isogloss.service.corpus import EVEN_WEIGHT, Corpus, Found, Question, in_turn
+from isogloss.service.encoding import EncodedTexts, Encoder
+from isogloss.service.failures import RefusalError
+from isogloss.service.metrics import Metrics
+from isogloss.service.schemas import Mode, SearchRequest
+from isogloss.service.settings import ServiceSettings
+from isogloss.service.snippets import Snippet, best_span, candidates, snippet
+from isogloss.service.texts import without_control_characters
+
+MOST_LANGUAGES_IN_TURN = 64
+_SENTENCES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class _Job:
+    question: Question
+    in_turn: bool
+    facet_hits: int
+
+
+@dataclass(frozen=True)
+class _Answer:
+    hits: list[Found]
+    facets: dict[str, int]
+
+
+class Searcher:
+    """A corpus behind a queue.
+
+    Args:
+        corpus: What is searched.
+        encoder: Encodes the queries, and the sentences of snippets.
+        settings: Limits.
+        metrics: Counts searches.
+    """
+
+    def __init__(self, corpus: Corpus, encoder: Encoder, settings: ServiceSettings, metrics: Metrics) -> None:
+        self.corpus = corpus
+        self._encoder = encoder
+        self._settings = settings
+        self._metrics = metrics
+        self.queue: Batcher[_Job, _Answer] = Batcher(
+            "searching",
+            self._search_jobs,
+            max_batch=1,
+            max_waiting=settings.max_waiting_searches,
+            on_batch=lambda weight, seconds: metrics.batch_done("searching", weight, seconds),
+        )
+        metrics.watch_queue("searching", lambda: self.queue.waiting)
+
+    @property
+    def default_mode(self) -> Mode:
+        """How a request is searched that names no mode."""
+        wanted = self._settings.default_mode
+        return wanted if wanted in self.corpus.modes else "dense"
+
+    def about(self) -> dict[str, Any]:
+        """What the corpus holds, for people."""
+        languages = sorted(self.corpus.languages.items(), key=lambda item: (-item[1], item[0]))
+        return {
+            "name": self.corpus.name,
+            "passages": len(self.corpus),
+            "languages": [{"language": tag, "name": language_name(tag), "passages": count} for tag, count in languages],
+            "modes": list(self.corpus.modes),
+            "preparing": self.corpus.preparing,
+            "default_mode": self.default_mode,
+        }
+
+    async def search(self, request: SearchRequest) -> tuple[dict[str, Any], EncodedTexts]:
+        """The answer to a request as JSON values, and what was done to its query.
+
+        Raises:
+            RefusalError: 400 where the request does not fit the corpus, 429 where the queue is full.
+        """
+        query = without_control_characters(request.query).strip()
+        mode = self._checked_mode(request)
+        languages = self._checked_languages(request.languages)
+        encoded = await self._encoder.encode([query], "query", field="query")
+        weight = EVEN_WEIGHT if request.dense_weight is None else request.dense_weight
+        question = Question(query, request.k, mode, languages, weight)
+        answer = await self.queue.submit(
+            _Job(question, request.preference_neutral, self._settings.facet_hits if request.facets else 0)
+        )
+        self._metrics.searches.labels(mode).inc()
+        vector = encoded.vectors[0]
+        marked = await self._snippets(answer.hits, vector) if request.snippets else [None] * len(answer.hits)
+        hits = [
+            _hit(rank, found, piece) for rank, (found, piece) in enumerate(zip(answer.hits, marked, strict=True), 1)
+        ]
+        body: dict[str, Any] = {"object": "list", "mode": mode, "languages": list(languages), "hits": hits}
+        if request.facets:
+            counted = Counter(answer.facets).most_common()
+            body["facets"] = [{"language": tag, "name": language_name(tag), "hits": count} for tag, count in counted]
+        return body, encoded
+
+    def _checked_mode(self, request: SearchRequest) -> Mode:
+        mode = request.mode or self.default_mode
+        has = ", ".join(self.corpus.modes)
+        if mode not in self.corpus.modes and self.corpus.preparing:
+            message = f"mode: the {mode} search is being prepared; dense search is ready."
+            raise RefusalError(503, message, code="preparing", parameter="mode", retry_after=2)
+        if mode not in self.corpus.modes:
+            raise RefusalError(
+                400, f"mode: this corpus has no {mode} search (it has: {has}).", code="mode", parameter="mode"
+            )
+        if request.dense_weight is not None and mode != "hybrid":
+            message = f"dense_weight: only a hybrid search has one, this is {mode}."
+            raise RefusalError(400, message, code="dense_weight", parameter="dense_weight")
+        if request.k > self._settings.max_hits:
+            message = f"k: {request.k} (at most {self._settings.max_hits})."
+            raise RefusalError(400, message, code="k", parameter="k")
+        return mode
+
+    def _checked_languages(self, tags: Sequence[str]) -> tuple[str, ...]:
+        wanted = dict.fromkeys(self._normalized(tag) for tag in tags)
+        for tag in wanted:
+            if tag not in self.corpus.languages:
+                hint = did_you_mean(tag, self.corpus.languages)
+                message = f"languages: no passage is in '{tag}'{hint}."
+                raise RefusalError(400, message, code="language", parameter="languages")
+        return tuple(wanted)
+
+    def _normalized(self, tag: str) -> str:
+        try:
+            return normalize(tag[:64])
+        except UnknownLanguageError:
+            raise RefusalError(
+                400, "languages: a tag is in no known spelling.", code="language", parameter="languages"
+            ) from None
+
+    def _search_jobs(self, jobs: Sequence[_Job]) -> list[_Answer]:
+        return [self._answer(job) for job in jobs]
+
+    def _answer(self, job: _Job) -> _Answer:
+        question = job.question
+        unfiltered = replace(question, k=max(question.k, job.facet_hits), languages=())
+        counted: list[Found] = []
+        try:
+            if job.facet_hits:
+                counted = self.corpus.search(unfiltered)
+            if job.in_turn:
+                hits = self._in_turn(question)
+            elif counted and not question.languages:
+                hits = counted[: question.k]
+            else:
+                hits = self.corpus.search(question)
+        except UsageError as fault:
+            raise RefusalError(400, "The index does not take this query.", code="query") from fault
+        facets = Counter(found.passage.language for found in counted[: job.facet_hits] if found.passage.language)
+        return _Answer(hits, dict(facets))
+
+    def _in_turn(self, question: Question) -> list[Found]:
+        """Hits of each language by itself; of very many languages, those that have most passages."""
+        sizes = self.corpus.languages
+        asked = question.languages or tuple(sizes)
+        most = sorted(asked, key=lambda tag: (-sizes[tag], tag))[:MOST_LANGUAGES_IN_TURN]
+        return in_turn([self.corpus.search(replace(question, languages=(tag,))) for tag in most], question.k)
+
+    async def _snippets(self, hits: Sequence[Found], query: NDArray[np.float32]) -> list[Snippet | None]:
+        """The sentence of each hit that is closest to the query; None for a text without a letter."""
+        texts = [found.passage.text for found in hits]
+        spans = [candidates(text) for text in texts]
+        sentences = [text[slice(*span)] for text, own in zip(texts, spans, strict=True) for span in own]
+        parts = [
+            sentences[start : start + _SENTENCES_AT_ONCE] for start in range(0, len(sentences), _SENTENCES_AT_ONCE)
+        ]
+        blocks = [(await self._encoder.encode(part, "passage", field="hits")).vectors for part in parts]
+        vectors = iter(np.concatenate(blocks) if blocks else ())
+        own_vectors = [[next(vectors) for _ in own] for own in spans]
+        return [
+            snippet(text, best_span(own, np.stack(rows), query)) if own else None
+            for text, own, rows in zip(texts, spans, own_vectors, strict=True)
+        ]
+
+
+def _hit(rank: int, found: Found, piece: Snippet | None) -> dict[str, Any]:
+    passage = found.passage
+    hit = {
+        "rank": rank,
+        "id": passage.id,
+        "score": found.score,
+        "language": passage.language,
+        "title": passage.title,
+        "text": passage.text,
+        "ranks": dict(found.ranks),
+        "scores": dict(found.scores),
+    }
+    return hit | ({"snippet": asdict(piece)} if piece else {})

@@ -1,0 +1,75 @@
+"""An engine that several threads may call: tokenizers of transformers fail when two set their limits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from isogloss.engines.protocol import Encoded, Engine, Progress, SavedModule
+from isogloss.models.retriever import Retriever
+
+
+class SerialEngine:
+    """Lets one thread at a time through to an engine.
+
+    Args:
+        engine: What computes the vectors.
+        lock: Shared by engines that share a tokenizer.
+    """
+
+    def __init__(self, engine: Engine, lock: threading.Lock) -> None:
+        self._engine = engine
+        self._lock = lock
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._engine.dimension
+
+    @property
+    def max_length(self) -> int | None:
+        """Most tokens of a text; None is no limit."""
+        return self._engine.max_length
+
+    @property
+    def prompt(self) -> str:
+        """What is put before every text."""
+        return self._engine.prompt
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> Encoded:
+        """Vectors of `texts`."""
+        with self._lock:
+            return self._engine.encode(texts, progress=progress)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text before any is cut."""
+        with self._lock:
+            return self._engine.count_tokens(texts)
+
+    def with_prompt(self, prompt: str) -> SerialEngine:
+        """The same weights with another prompt, behind the same lock."""
+        return SerialEngine(self._engine.with_prompt(prompt), self._lock)
+
+    def copy(self) -> Engine:
+        """An engine that shares no weights with this one."""
+        return self._engine.copy()
+
+    def fingerprint_parts(self) -> Mapping[str, str]:
+        """What decides the vectors, by name."""
+        return self._engine.fingerprint_parts()
+
+    def saved_modules(self) -> list[SavedModule]:
+        """The modules of the sentence-transformers layout."""
+        return self._engine.saved_modules()
+
+
+def for_threads(retriever: Retriever) -> Retriever:
+    """The retriever with engines that several threads may call; overlong texts are cut without a warning."""
+    lock = threading.Lock()
+    return replace(
+        retriever,
+        query=replace(retriever.query, engine=SerialEngine(retriever.query.engine, lock)),
+        passage=replace(retriever.passage, engine=SerialEngine(retriever.passage.engine, lock)),
+        on_overflow="ignore",
+    )

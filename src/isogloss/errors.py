@@ -84,6 +84,10 @@ class StaleBankError(IsoglossError):
     """A bank or index was made by another model, tokenizer, prompt, pooling, length or precision."""
 
 
+class ParityError(IsoglossError):
+    """An exported model does not give the vectors of the model that it was exported from."""
+
+
 class CheckpointError(IsoglossError):
     """A checkpoint is incomplete, corrupt, or of another run."""
 

@@ -18,18 +18,11 @@ from torch.nn import functional as F
 
 from isogloss.engines.hashing import tensor_digest, text_digest, tokenizer_digest
 from isogloss.engines.mean_rows import mean_rows
+from isogloss.engines.pooling import LEGACY_POOLING_KEYS
 from isogloss.engines.sentence_transformers_modules import Normalize, Pooling, StaticEmbedding, Transformer
 from isogloss.errors import ModelError
 from isogloss.records import Role
 
-LEGACY_POOLING_KEYS = {
-    "cls": "pooling_mode_cls_token",
-    "max": "pooling_mode_max_tokens",
-    "mean": "pooling_mode_mean_tokens",
-    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
-    "weightedmean": "pooling_mode_weightedmean_tokens",
-    "lasttoken": "pooling_mode_lasttoken",
-}
 UNLIMITED_LENGTH = 1_000_000  # transformers says "no limit" with 1e30
 
 

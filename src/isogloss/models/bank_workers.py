@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from isogloss import errors
 from isogloss.engines.bank_manifest import LanguageCount, Shard
 from isogloss.engines.bank_shards import Advance, InProcess, MadeShard, ShardJob, ShardMaker
+from isogloss.engines.batching import usable_cores
 from isogloss.errors import Fault, IsoglossError, UsageError
 
 if TYPE_CHECKING:
@@ -102,11 +103,6 @@ def shard_maker(retriever: Retriever, workers: int) -> ShardMaker:
             next_step="Save it, load the folder, and encode with that; or use one worker.",
         )
     return WorkerProcesses(retriever.source, workers, retriever.passage.fingerprint.digest, retriever.on_overflow)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _taken(pending: deque[tuple[Future[MadeShard], int]], advance: Advance) -> MadeShard:

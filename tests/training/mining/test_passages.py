@@ -1,0 +1,134 @@
+"""Mined passages are what a plain search over all vectors and a plain reading of the rules give.
+
+1. Ids, ranks and scores equal those of a full sort, whatever the block and however the rows are parted or shuffled.
+2. Ranks are counted within the languages that a share asks for, and every share comes from its languages.
+3. The positive's score has the very bits that a search gives it: a fraction of 1 leaves out what scores above it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from isogloss import Bank, Retriever, Text
+from isogloss.records import Row
+from isogloss.training.mining import KnownAnswers, MiningSettings, PassageMiner
+from isogloss.training.mining.passages import paired_scores
+from tests.conftest import TINY_TEXTS
+
+WORDS = sorted({word for text in TINY_TEXTS for word in text.split()})
+LANGUAGES = ("en", "de", "ru", None)
+
+
+def made_passages(count=60):
+    generator = np.random.default_rng(5)
+    return [
+        Text(f"p{n}", f"{n} " + " ".join(generator.choice(WORDS, size=9)), LANGUAGES[n % 4], title="T" * (n % 2))
+        for n in range(count)
+    ]
+
+
+PASSAGES = made_passages()
+ROWS = [
+    Row(" ".join(text.text.split()[1:4]) + "?", text.text, ("de", "en")[number % 2], text.language, title=text.title)
+    for number, text in enumerate(PASSAGES[:20])
+]
+
+
+@pytest.fixture(scope="module")
+def retriever(tiny_static):
+    return Retriever.load(tiny_static)
+
+
+@pytest.fixture(scope="module")
+def bank(retriever, tmp_path_factory):
+    path = tmp_path_factory.mktemp("bank") / "bank"
+    retriever.encode_bank(PASSAGES, path, dtype="float32", shard_size=16, progress=False)
+    return Bank.open(path)
+
+
+def miner(retriever, bank, **settings):
+    chosen = MiningSettings(**{"ranks": (3, 12), "negatives": 4, "pick": "first", **settings})
+    return PassageMiner(retriever, bank, KnownAnswers(ROWS, bank.texts(), near_duplicate=1.1), chosen)
+
+
+def sorted_ids(retriever, row, allowed):
+    """Ids of the allowed passages by score, in float64, without our search."""
+    vectors = retriever.encode_passage(PASSAGES).astype(np.float64)
+    scores = vectors @ retriever.encode_query([row.query])[0].astype(np.float64)
+    order = np.argsort(-scores)
+    return [PASSAGES[place].id for place in order if allowed(PASSAGES[place].language)], dict(
+        zip([text.id for text in PASSAGES], scores, strict=True)
+    )
+
+
+@pytest.mark.parametrize("block", [5, 8192])
+def test_as_a_full_sort_gives_them(retriever, bank, block):
+    mined = miner(retriever, bank, languages={"any": 1}, block=block).mine(ROWS)
+    for row, selection in zip(ROWS, mined, strict=True):
+        ids, scores = sorted_ids(retriever, row, lambda language: True)
+        gold = next(text.id for text in PASSAGES if text.text == row.passage)
+        expected = [(name, rank) for rank, name in enumerate(ids, 1) if 3 <= rank <= 12 and name != gold][:4]
+        assert [(negative.id, negative.rank) for negative in selection.negatives] == expected
+        assert [negative.score for negative in selection.negatives] == pytest.approx(
+            [scores[name] for name, _ in expected], abs=1e-6
+        )
+
+
+@pytest.mark.parametrize(
+    ("share", "allowed"),
+    [
+        ("same", lambda row, language: language == row.passage_language),
+        ("other", lambda row, language: language != row.passage_language),
+        ("query", lambda row, language: language == row.query_language),
+        ("ru", lambda row, language: language == "ru"),
+    ],
+)
+def test_ranks_are_within_the_languages(retriever, bank, share, allowed):
+    mined = miner(retriever, bank, languages={share: 1}, ranks=(2, 9)).mine(ROWS)
+    for row, selection in zip(ROWS, mined, strict=True):
+        ids, _ = sorted_ids(retriever, row, lambda language, row=row: allowed(row, language))
+        gold = next(text.id for text in PASSAGES if text.text == row.passage)
+        expected = [(name, rank) for rank, name in enumerate(ids, 1) if 2 <= rank <= 9 and name != gold][:4]
+        assert [(negative.id, negative.rank) for negative in selection.negatives] == expected
+
+
+def test_shares_of_languages(retriever, bank):
+    languages = {text.id: text.language for text in PASSAGES}
+    for row, selection in zip(ROWS, miner(retriever, bank, languages={"same": 3, "any": 1}).mine(ROWS), strict=True):
+        found = [negative.id for negative in selection.negatives]
+        assert len(set(found)) == 4
+        assert sum(languages[name] == row.passage_language for name in found) >= 3
+        scores = [negative.score for negative in selection.negatives]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_neither_order_nor_parts_change_a_row(retriever, bank):
+    mine = miner(retriever, bank, pick="random", languages={"same": 1, "other": 1}).mine
+    whole = dict(zip(ROWS, mine(ROWS), strict=True))
+    order = np.random.default_rng(1).permutation(len(ROWS)).tolist()
+    for part in (order[:7], order[7:]):
+        rows = [ROWS[place] for place in part]
+        assert dict(zip(rows, mine(rows), strict=True)) == {row: whole[row] for row in rows}
+
+
+def test_nothing_above_the_positive_is_taken_with_fraction_one(retriever, bank):
+    mined = miner(retriever, bank, languages={"any": 1}, ranks=(1, 60), negatives=60, fraction=1.0).mine(ROWS)
+    for row, selection in zip(ROWS, mined, strict=True):
+        ids, _ = sorted_ids(retriever, row, lambda language: True)
+        gold = next(text.id for text in PASSAGES if text.text == row.passage)
+        assert [negative.id for negative in selection.negatives] == ids[ids.index(gold) + 1 :]
+
+
+def test_paired_scores_are_dot_products():
+    generator = np.random.default_rng(3)
+    first, second = (generator.normal(size=(9, 16)).astype(np.float32) for _ in range(2))
+    expected = [float(np.dot(a.astype(np.float64), b.astype(np.float64))) for a, b in zip(first, second, strict=True)]
+    assert paired_scores(first, second) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_passage_that_the_bank_lacks_is_encoded(retriever, bank):
+    rows = [ROWS[0], Row("q", TINY_TEXTS[0], "en", "en", title="New")]
+    vectors = miner(retriever, bank).passage_vectors(rows)
+    expected = retriever.encode_passage([PASSAGES[0], Text("x", TINY_TEXTS[0], title="New")])
+    np.testing.assert_array_equal(vectors, expected)

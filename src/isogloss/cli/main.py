@@ -12,6 +12,7 @@ from isogloss.cli.demo import demo
 from isogloss.cli.doctor import doctor
 from isogloss.cli.encode import encode
 from isogloss.cli.evaluate import evaluate
+from isogloss.cli.mine import mine
 from isogloss.cli.recipe import recipe_app
 from isogloss.cli.search import search
 from isogloss.cli.train import train
@@ -42,6 +43,7 @@ def options(
 
 app.command(epilog="Example: isogloss demo --out demo")(demo)
 app.command(epilog="Example: isogloss encode corpus.jsonl --out my-bank")(encode)
+app.command(epilog="Example: isogloss mine rows.jsonl --bank my-bank --out mined.jsonl --fraction 0.95")(mine)
 app.command(epilog="Example: isogloss train english-query-tuning --out tuned --set sources.rows.path=rows.jsonl")(train)
 app.command(epilog='Example: isogloss search my-bank "wie entsteht ein Regenbogen?" -k 5 --language de')(search)
 app.command(epilog="Example: isogloss evaluate bundled --data my-set --out before --bm25")(evaluate)

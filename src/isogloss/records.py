@@ -65,6 +65,7 @@ class Row:
         answers: Short answers to the query, which a passage that is no answer does not contain.
         teacher_scores: A teacher's scores of the candidates: the passage first, then the negative passages in order.
         generated_queries: Queries that a generator wrote for the passage.
+        values: Further numbers by name: one, or as many as there are `teacher_scores`.
     """
 
     query: str
@@ -84,6 +85,7 @@ class Row:
     answers: tuple[str, ...] = ()
     teacher_scores: tuple[float, ...] = ()
     generated_queries: tuple[GeneratedQuery, ...] = ()
+    values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

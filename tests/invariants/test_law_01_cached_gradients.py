@@ -40,7 +40,7 @@ def plain(objective, batch, texts, tower, mini_batch):
     def embeddings(bound):
         from isogloss.losses import Embeddings
 
-        given, ids, taught = {}, {}, {}
+        given, ids, taught, values = {}, {}, {}, {}
         for source in bound.sources:
             for role, column in batch.drawn[source].columns.items():
                 if bound.uses(role):
@@ -49,7 +49,10 @@ def plain(objective, batch, texts, tower, mini_batch):
                 ids[role] = torch.from_numpy(column)
                 if role in bound.teacher_roles:
                     taught[role] = torch.from_numpy(teacher(texts).vectors(column))
-        return Embeddings(given, text_ids=ids, teacher=taught)
+            values |= {
+                name: torch.from_numpy(one.astype("float32")) for name, one in batch.drawn[source].values.items()
+            }
+        return Embeddings(given, text_ids=ids, teacher=taught, values=values)
 
     evaluated = objective.evaluate(embeddings)
     total = sum(bound.weight * bound.term(embeddings(bound)) for bound in objective.terms)

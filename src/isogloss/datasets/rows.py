@@ -89,6 +89,7 @@ def row_record(row: Row) -> dict[str, Any]:
     """The line of a JSON-lines file in our form that `read_rows` reads as this row; empty fields are left out."""
     names = {"query_language": "lang", "passage": "positive", "passage_language": "positive_lang"}
     values = {names.get(field.name, field.name): getattr(row, field.name) for field in fields(row)}
+    values |= values.pop("values")
     values["generated_queries"] = [
         {**asdict(query), "provenance": dict(query.provenance)} for query in row.generated_queries
     ]
@@ -105,7 +106,7 @@ def _rows(record: dict[str, Any], where: str, line: int, source: _Source) -> Ite
         return
     query = read_string(record, ("query", "anchor"), where, faults)
     positives, negatives = form(record, where, faults)
-    for text, role in [(query, "query"), *((p.text, "passage") for p in (*positives, *negatives))]:
+    for text, role in [(query, "query"), *((p.text, "passage") for p in (*positives, *negatives)), *_queries(record)]:
         if text is not None and not text.strip():
             faults.append(Fault(where, f"a {role} is empty"))
     if not positives and len(faults) == before:
@@ -132,6 +133,12 @@ def _rows(record: dict[str, Any], where: str, line: int, source: _Source) -> Ite
         )
 
 
+def _queries(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The negative queries of a line, for the check that none is empty."""
+    found = record.get("negative_queries")
+    yield from ((text, "negative query") for text in found or () if isinstance(found, list) and isinstance(text, str))
+
+
 def _other_fields(record: dict[str, Any], where: str, source: _Source) -> dict[str, Any]:
     read = source.languages.read
     query_language = read(record.get("query_language", record.get("lang")), where) or source.query_language
@@ -139,17 +146,40 @@ def _other_fields(record: dict[str, Any], where: str, source: _Source) -> dict[s
     others: dict[str, Any] = {
         "query_language": query_language,
         "passage_language": passage_language or source.passage_language or query_language,
-        "translated_query": record.get("translated_query"),
+        "translated_query": _translated(record, where, source.languages.faults),
         "translated_query_language": read(record.get("translated_query_language"), where),
         "negative_queries": tuple(_strings(record, "negative_queries", where, source.languages.faults)),
         "source": str(record.get("source") or source.name),
         "answers": _answers(record),
         "teacher_scores": _numbers(record, "teacher_scores", where, source.languages.faults),
         "generated_queries": tuple(_generated(record, where, source.languages)),
+        "values": _values(record),
     }
     if isinstance(record.get("task_type"), str):
         others["task_type"] = record["task_type"]
     return others
+
+
+def _translated(record: dict[str, Any], where: str, faults: list[Fault]) -> str | None:
+    text = record.get("translated_query")
+    if text is not None and (not isinstance(text, str) or not text.strip()):
+        faults.append(Fault(where, "'translated_query' is empty or no string"))
+        return None
+    return text
+
+
+def _values(record: dict[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Numbers under names of the user's own: a term may ask for them."""
+    known = {field.name for field in fields(Row)}
+    return {
+        name: tuple(map(float, value))
+        for name, value in record.items()
+        if name not in known and isinstance(value, list) and value and all(map(_is_number, value))
+    }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _answers(record: dict[str, Any]) -> tuple[str, ...]:
@@ -177,7 +207,7 @@ def _generated(record: dict[str, Any], where: str, languages: Languages) -> Iter
 
 def _numbers(record: dict[str, Any], key: str, where: str, faults: list[Fault]) -> tuple[float, ...]:
     values = _list(record, key, where, faults)
-    if all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
+    if all(map(_is_number, values)):
         return tuple(map(float, values))
     faults.append(Fault(where, f"'{key}' holds something else than finite numbers"))
     return ()

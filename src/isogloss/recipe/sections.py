@@ -234,9 +234,13 @@ class Recipe(_Section):
     """A whole run.
 
     Paths in it are relative to the folder that the run is started in.
+
+    Attributes:
+        plugins: Python files with terms of your own; they are code that runs with your rights.
     """
 
     description: str = ""
+    plugins: list[str] = Field(default_factory=list)
     model: ModelSettings = Field(default_factory=ModelSettings)
     teacher: TeacherSettings | None = None
     sources: dict[str, SourceSettings] = Field(min_length=1)
@@ -252,6 +256,8 @@ class Recipe(_Section):
     def digest(self) -> str:
         """Hash over everything that changes what a run computes: neither logging nor saving nor evaluation does."""
         content = self.model_dump(mode="json", exclude={"description", "evaluate", "expect"})
+        if not self.plugins:
+            content.pop("plugins")
         for field in ("logging_steps", "save_strategy", "save_steps", "save_total_limit", "report_to"):
             content["train"].pop(field)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

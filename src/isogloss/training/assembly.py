@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from isogloss.errors import DataError, Fault, RecipeError, did_you_mean, raise_faults
-from isogloss.losses import TERMS, required_roles
 from isogloss.recipe import Check, Recipe, load_recipe
 from isogloss.training.objective import BoundTerm, Objective
-from isogloss.training.sources import SOURCE_KINDS, Source, SourceContext
+from isogloss.training.plugins import Registries, registries
+from isogloss.training.sources import Source, SourceContext
 from isogloss.training.texts import TextTable
 
 _TERM_FIELDS = ("term", "on", "weight")
@@ -20,24 +20,52 @@ _SOURCE_FIELDS = ("kind", "path", "batch")
 
 
 def check_objective(content: Mapping[str, Any]) -> Iterable[Fault]:
-    """Faults of the terms of a raw recipe: unknown names, unknown or unfit options."""
+    """Faults of the terms of a raw recipe: unknown names, unknown or unfit options, terms that need another."""
+    terms = _registries(content).terms
     objective = content.get("objective")
-    for index, settings in enumerate(objective if isinstance(objective, list) else []):
-        name = settings.get("term") if isinstance(settings, dict) else None
+    listed = [one for one in objective if isinstance(one, dict)] if isinstance(objective, list) else []
+    for index, settings in enumerate(listed):
+        name = settings.get("term")
         if isinstance(name, str):
-            yield from _faults(TERMS, name, settings, _TERM_FIELDS, f"objective[{index}]", "term")
+            yield from _faults(terms, name, settings, _TERM_FIELDS, f"objective[{index}]", "term")
+    yield from _alone(terms, listed)
+
+
+def _alone(terms: Mapping[str, type[Any]], listed: Sequence[Mapping[str, Any]]) -> Iterable[Fault]:
+    """Terms that may make all vectors alike without another one that keeps them apart."""
+    counted = {str(settings.get("term")) for settings in listed if settings.get("weight", 1.0)}
+    for index, settings in enumerate(listed):
+        name = str(settings.get("term"))
+        needed = getattr(terms.get(name), "needs_beside", None)
+        if name in counted and needed is not None and needed not in counted and settings.get("force") is not True:
+            yield Fault(
+                f"objective[{index}]",
+                f"'{name}' without '{needed}' is at its best where all vectors are alike",
+                f"add {needed} with a weight above 0, or force: true",
+            )
+
+
+def check_plugins(content: Mapping[str, Any]) -> Iterable[Fault]:
+    """Faults of the files that a raw recipe takes terms from."""
+    yield from _registries(content).faults
+
+
+def _registries(content: Mapping[str, Any]) -> Registries:
+    plugins = content.get("plugins")
+    return registries([path for path in plugins if isinstance(path, str)] if isinstance(plugins, list) else [])
 
 
 def check_sources(content: Mapping[str, Any]) -> Iterable[Fault]:
     """Faults of the sources of a raw recipe: unknown kinds, unknown or unfit options."""
+    kinds = _registries(content).kinds
     sources = content.get("sources")
     for name, settings in (sources if isinstance(sources, dict) else {}).items():
         if isinstance(settings, dict):
             kind = settings.get("kind") or name
-            yield from _faults(SOURCE_KINDS, str(kind), settings, _SOURCE_FIELDS, f"sources.{name}", "kind")
+            yield from _faults(kinds, str(kind), settings, _SOURCE_FIELDS, f"sources.{name}", "kind")
 
 
-RECIPE_CHECKS: tuple[Check, ...] = (check_objective, check_sources)
+RECIPE_CHECKS: tuple[Check, ...] = (check_plugins, check_objective, check_sources)
 
 
 def load_training_recipe(name_or_path: str, *, overrides: Sequence[str] = ()) -> Recipe:
@@ -53,11 +81,14 @@ def bind_objective(recipe: Recipe) -> Objective:
     """The terms of a recipe, bound to their sources.
 
     Raises:
-        RecipeError: If a term or option is unknown.
+        RecipeError: If a term or option is unknown, a plugin is faulty, or a term needs another.
     """
+    known = registries(recipe.plugins)
+    faults = [*known.faults, *_alone(known.terms, [settings.model_dump() for settings in recipe.objective])]
+    raise_faults(RecipeError, "objective", faults, "Nothing was started.")
     terms: list[BoundTerm] = []
     for settings in recipe.objective:
-        term = _options(TERMS, settings.term, settings.options, "objective")
+        term = _options(known.terms, settings.term, settings.options, "objective")
         name = f"{settings.term}({'+'.join(settings.sources)})"
         same = sum(bound.name.split("#")[0] == name for bound in terms)
         terms.append(BoundTerm(f"{name}#{same + 1}" if same else name, term, settings.sources, settings.weight))
@@ -71,11 +102,12 @@ def open_sources(recipe: Recipe, texts: TextTable, passage_text: Callable[[str, 
         DataError: If files are faulty or give no rows, or languages are not in them.
         RecipeError: If a term needs a role that its sources do not have.
     """
+    kinds = registries(recipe.plugins).kinds
     sources: dict[str, Source] = {}
     faults: list[Fault] = []
     for index, (name, settings) in enumerate(recipe.sources.items()):
-        kind = _options(SOURCE_KINDS, settings.kind or name, settings.options, f"sources.{name}")
-        context = SourceContext(name, index, recipe.train.seed, texts, passage_text)
+        kind = _options(kinds, settings.kind or name, settings.options, f"sources.{name}")
+        context = SourceContext(name, index, recipe.train.seed, texts, passage_text, opened=dict(sources))
         sources[name] = kind.open(settings, context)
         faults.extend(context.faults)
     raise_faults(DataError, "training data", faults, "Nothing was started.")
@@ -83,7 +115,7 @@ def open_sources(recipe: Recipe, texts: TextTable, passage_text: Callable[[str, 
 
 
 def check_roles(objective: Objective, sources: Mapping[str, Source]) -> None:
-    """Raises where a term needs roles that its sources do not have.
+    """Raises where a term needs roles or values that its sources do not have.
 
     Raises:
         RecipeError: With every such term.
@@ -91,10 +123,15 @@ def check_roles(objective: Objective, sources: Mapping[str, Source]) -> None:
     faults = []
     for bound in objective.terms:
         there = {role for name in bound.sources for role in sources[name].roles}
-        for role in (*required_roles(bound.term), *bound.teacher_roles):
+        for role in (*bound.roles, *bound.teacher_roles):
             if role not in there:
                 has = f"they have: {', '.join(sorted(there))}"
                 faults.append(Fault(bound.name, f"needs '{role}', which its sources do not have", has))
+        values = {value for name in bound.sources for value in getattr(sources[name], "value_names", ())}
+        for value in bound.value_names:
+            if value not in values:
+                has = f"they have: {', '.join(sorted(values)) or 'none'}"
+                faults.append(Fault(bound.name, f"needs the values '{value}', which no row has", has))
     raise_faults(RecipeError, "objective", faults, "Nothing was started.")
 
 

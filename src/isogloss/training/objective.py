@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from isogloss.losses import Embeddings, Term, masked_share, optional_roles, required_roles, teacher_roles
+from isogloss.losses import (
+    Embeddings,
+    Term,
+    masked_share,
+    measurements,
+    optional_roles,
+    required_roles,
+    teacher_roles,
+    value_names,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,16 @@ class BoundTerm:
         """Roles whose texts a teacher must have read."""
         return teacher_roles(self.term)
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles that it cannot do without."""
+        return required_roles(self.term)
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """Names of the row values that it needs."""
+        return value_names(self.term)
+
     def uses(self, role: str) -> bool:
         """Whether the term takes vectors of a role."""
         return role in required_roles(self.term) or role in optional_roles(self.term)
@@ -49,12 +68,16 @@ class Evaluated:
         terms: Value of each term, unweighted.
         gradient_norms: Norm of each term's unweighted gradient over all embeddings; empty unless asked for.
         masked: Share of each term's candidates that were hidden; empty unless asked for.
+        measured: Whatever else terms measure, by name and term; empty unless asked for.
+        spread: 1 − |mean unit vector|² of each encoder's texts: 0 where all have one vector; empty unless asked for.
     """
 
     loss: Tensor
     terms: Mapping[str, Tensor]
     gradient_norms: Mapping[str, float] = field(default_factory=dict)
     masked: Mapping[str, float] = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
 
 
 class Objective:
@@ -93,6 +116,7 @@ class Objective:
         values: dict[str, Tensor] = {}
         norms: dict[str, float] = {}
         masked: dict[str, float] = {}
+        measured: dict[str, float] = {}
         total: Tensor | None = None
         for bound in self.terms:
             given = embeddings(bound)
@@ -104,11 +128,13 @@ class Objective:
                 share = masked_share(bound.term, given)
                 if share is not None:
                     masked[bound.name] = share
+                found = measurements(bound.term, given)
+                measured |= {f"{name}/{bound.name}": number for name, number in found.items()}
         if total is None:
             raise ValueError("the objective has no term with a weight above 0")
         if leaves and total.requires_grad:
             total.backward()  # type: ignore[no-untyped-call]
-        return Evaluated(total.detach(), values, norms, masked)
+        return Evaluated(total.detach(), values, norms, masked, measured)
 
 
 def _gradient_norm(value: Tensor, leaves: Sequence[Tensor]) -> float:

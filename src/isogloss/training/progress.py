@@ -11,6 +11,9 @@ from torch import Tensor
 from isogloss.training.objective import Evaluated
 from isogloss.training.step import Batch
 
+# Share of the first spread below which the vectors of a tower are said to have collapsed (ours).
+COLLAPSED = 0.1
+
 
 class RunProgress:
     """Counts that a checkpoint keeps, so that a resumed run logs what the unbroken one logs.
@@ -28,6 +31,7 @@ class RunProgress:
             source: {int(group): count for group, count in groups.items()}
             for source, groups in state.get("rows", {}).items()
         }
+        self.first_spread: dict[str, float] = dict(state.get("first_spread", {}))
         self.seconds = float(state.get("seconds", 0.0))
         self.last: dict[str, float] = dict(state.get("last", {}))
 
@@ -43,6 +47,10 @@ class RunProgress:
     def add_seconds(self, seconds: float) -> None:
         """Counts time."""
         self.seconds += seconds
+
+    def has_collapsed(self, tower: str, spread: float) -> bool:
+        """Whether the vectors of a tower lie much closer together than when their spread was first measured."""
+        return spread < COLLAPSED * self.first_spread.setdefault(tower, spread)
 
     def window(self) -> dict[str, float]:
         """Means since the last call: the loss and each term, unweighted."""
@@ -63,7 +71,14 @@ class RunProgress:
         """All counts, for a checkpoint."""
         self._settle()
         rows = {source: {str(group): count for group, count in groups.items()} for source, groups in self._rows.items()}
-        return {"sums": self._sums, "steps": self._steps, "rows": rows, "seconds": self.seconds, "last": self.last}
+        return {
+            "sums": self._sums,
+            "steps": self._steps,
+            "rows": rows,
+            "seconds": self.seconds,
+            "last": self.last,
+            "first_spread": self.first_spread,
+        }
 
     def _settle(self) -> None:
         for loss, terms in self._pending:

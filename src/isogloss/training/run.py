@@ -206,7 +206,10 @@ class _Run:
     def digest(self) -> str:
         """Hash over what the run computes with: recipe, data and the model that it begins from."""
         base = [self.retriever.tower(role).fingerprint.digest for role in ("query", "passage")]
-        content = json.dumps([self.recipe.digest(), self.data, base], sort_keys=True)
+        parts = [self.recipe.digest(), self.data, base]
+        if self.recipe.plugins:
+            parts.append(file_hashes(self.recipe.plugins))
+        content = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     @classmethod

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,10 +29,11 @@ from isogloss.records import Role
 from isogloss.training.encoders import FrozenEncoder, TrainedEncoder, VectorStore
 from isogloss.training.objective import BoundTerm, Evaluated, Objective
 from isogloss.training.processes import OneProcess, Processes
-from isogloss.training.sources.base import Drawn
+from isogloss.training.sources.base import Drawn, Numbers
 from isogloss.training.texts import MISSING, Ids, unique_numbers
 
 Encoder = TrainedEncoder | FrozenEncoder
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,7 @@ class Batch:
 
 
 def _part(drawn: Drawn, rank: int, count: int) -> Drawn:
-    chosen = np.array_split(np.arange(len(drawn.groups)), count)[rank]
-    return Drawn({role: column[chosen] for role, column in drawn.columns.items()}, drawn.groups[chosen])
+    return drawn.taken(np.array_split(np.arange(len(drawn.groups)), count)[rank])
 
 
 class CachedStep:
@@ -93,7 +94,16 @@ class CachedStep:
         evaluated = self._objective.evaluate(given.embeddings, leaves, measure=measure)
         for one in passes.values():
             one.replay()
-        return evaluated
+        return replace(evaluated, spread=self._spread(passes)) if measure else evaluated
+
+    def _spread(self, passes: Mapping[int, _Pass]) -> dict[str, float]:
+        """Spread of the vectors of each trained encoder, by the towers that it serves."""
+        found = {}
+        for key, one in passes.items():
+            if one.leaf is not None and one.leaf.requires_grad and len(one.leaf) > 1:
+                towers = [role for role, encoder in self._encoders.items() if id(encoder) == key]
+                found["+".join(towers)] = spread(one.leaf.detach())
+        return found
 
     @property
     def gradient_divisor(self) -> float:
@@ -102,6 +112,12 @@ class CachedStep:
 
     def _sharing(self) -> Processes:
         return self._processes if self._gather else OneProcess()
+
+
+def spread(vectors: Tensor) -> float:
+    """1 − |mean unit vector|² of vectors of shape (texts, dim): 0 where all point one way."""
+    mean = torch.nn.functional.normalize(vectors.float(), dim=-1).mean(dim=0)
+    return max(1.0 - float(mean.square().sum()), 0.0)
 
 
 class _Pass:
@@ -195,13 +211,12 @@ class _Given:
         self._made: dict[tuple[str, str], Tensor] = {}
 
     def embeddings(self, bound: BoundTerm) -> Embeddings | None:
-        """What a term reads, or None where none of its sources has a row in this step."""
+        """What a term reads, or None where its sources have nothing for it in this step."""
         vectors: dict[str, list[Tensor]] = {}
         ids: dict[str, list[Ids]] = {}
         taught: dict[str, list[NDArray[np.float32]]] = {}
+        values: dict[str, list[Numbers]] = {}
         sources = [source for source in bound.sources if len(self._batch.drawn[source].groups)]
-        if not sources:
-            return None
         for source in sources:
             for role, column in self._columns(source, bound, sources):
                 if bound.uses(role):
@@ -209,24 +224,50 @@ class _Given:
                 ids.setdefault(role, []).append(column)
                 if role in bound.teacher_roles and self._teacher is not None:
                     taught.setdefault(role, []).append(self._teacher.vectors(column))
+            for name, numbers in self._values(source, bound, sources):
+                values.setdefault(name, []).append(numbers)
+        if any(role not in vectors for role in bound.roles):
+            return None
         device = next(parts[0].device for parts in vectors.values())
         return Embeddings(
             {role: _joined(parts) for role, parts in vectors.items()},
-            text_ids={role: torch.from_numpy(_joined_ids(parts)).to(device) for role, parts in ids.items()},
+            text_ids={role: torch.from_numpy(_filled(parts, MISSING)).to(device) for role, parts in ids.items()},
             teacher={role: torch.from_numpy(np.concatenate(parts)).to(device) for role, parts in taught.items()},
+            values={
+                name: torch.from_numpy(_filled(parts, np.nan).astype(np.float32)).to(device)
+                for name, parts in values.items()
+            },
         )
 
     def _columns(self, source: str, bound: BoundTerm, sources: list[str]) -> Iterator[tuple[str, Ids]]:
-        """Columns of a source, and empty ones for the negatives that other sources of the term have beside its rows."""
+        """Columns of a source, and empty ones for what other sources of the same kind of rows have beside its own."""
         drawn = self._batch.drawn
         own = drawn[source].columns
         yield from own.items()
-        if not any(bound.uses(role) for role in own):
-            return
-        ragged = {role for name in sources for role, column in drawn[name].columns.items() if column.ndim == 2}
-        for role in sorted(ragged - own.keys()):
-            if bound.uses(role):
-                yield role, np.full((len(drawn[source].groups), 1), MISSING, dtype=np.int64)
+        others = {
+            role: column
+            for name in self._alike(source, bound, sources)
+            for role, column in drawn[name].columns.items()
+            if bound.uses(role) and role not in own
+        }
+        for role, column in sorted(others.items()):
+            yield role, np.full((len(drawn[source].groups), 1)[: column.ndim], MISSING, dtype=np.int64)
+
+    def _values(self, source: str, bound: BoundTerm, sources: list[str]) -> Iterator[tuple[str, Numbers]]:
+        """Values of a source's rows that a term needs, NaN where only another source has them."""
+        drawn = self._batch.drawn
+        for name in bound.value_names:
+            there = [
+                drawn[one].values[name] for one in self._alike(source, bound, sources) if name in drawn[one].values
+            ]
+            if there:
+                shape = (len(drawn[source].groups), 1)[: there[0].ndim]
+                yield name, drawn[source].values.get(name, np.full(shape, np.nan))
+
+    def _alike(self, source: str, bound: BoundTerm, sources: list[str]) -> list[str]:
+        """Sources of the term whose rows have a role in common with those of `source`, itself among them."""
+        own = {role for role in self._batch.drawn[source].columns if bound.uses(role)}
+        return [name for name in sources if own & self._batch.drawn[name].columns.keys()]
 
     def _vectors(self, source: str, role: str, column: Ids) -> Tensor:
         if role not in self._batch.drawn[source].columns:
@@ -253,10 +294,11 @@ def _joined(parts: list[Tensor]) -> Tensor:
     return torch.cat(parts)
 
 
-def _joined_ids(parts: list[Ids]) -> Ids:
+def _filled(parts: list[NDArray[Number]], nothing: float) -> NDArray[Number]:
+    """Rows of several sources under each other; rows with fewer entries are filled up with `nothing`."""
     if parts[0].ndim == 2:
         width = max(part.shape[1] for part in parts)
-        parts = [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=MISSING) for part in parts]
+        parts = [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=nothing) for part in parts]
     return np.concatenate(parts)
 
 

@@ -7,6 +7,7 @@ passes, which these would take for several steps.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ from isogloss.training.step import Batch
 
 TRAINER_STATE = "trainer_state.json"
 LOG = "train-log.jsonl"
+LOGGER = logging.getLogger("isogloss")
 
 
 class Step(Protocol):
@@ -142,6 +144,16 @@ class RecipeTrainer(Trainer):
                 record[f"gradient_norm/{name}"] = norm
             for name, share in self._measured.masked.items():
                 record[f"masked/{name}"] = share
+            record |= self._measured.measured
+            for tower, spread in self._measured.spread.items():
+                record[f"spread/{tower}"] = spread
+                if self.progress.has_collapsed(tower, spread):
+                    LOGGER.warning(
+                        "the vectors of the %s tower have nearly become one: their spread fell to %.2g of the first; "
+                        "lower the learning rate, or raise the weights of losses with negatives",
+                        tower,
+                        spread / self.progress.first_spread[tower],
+                    )
         record["drift"] = self.drift()
         return record
 

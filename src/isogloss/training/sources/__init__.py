@@ -13,6 +13,7 @@ from typing import Any
 from isogloss.training.sources.base import Drawn, Source, SourceContext, TableSource, source_kind
 from isogloss.training.sources.code_switched import CodeSwitchedKind
 from isogloss.training.sources.multiway import MultiwayKind
+from isogloss.training.sources.nonparallel import NonparallelKind
 from isogloss.training.sources.parallel import ParallelKind
 from isogloss.training.sources.rows import RowsKind
 
@@ -20,6 +21,7 @@ SOURCE_KINDS: Mapping[str, type[Any]] = MappingProxyType(
     {
         "rows": RowsKind,
         "parallel": ParallelKind,
+        "nonparallel": NonparallelKind,
         "multiway": MultiwayKind,
         "code_switched": CodeSwitchedKind,
     }
@@ -30,6 +32,7 @@ __all__ = [
     "CodeSwitchedKind",
     "Drawn",
     "MultiwayKind",
+    "NonparallelKind",
     "ParallelKind",
     "RowsKind",
     "Source",

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isogloss.errors import Fault
 from isogloss.recipe import SourceSettings
@@ -19,6 +20,7 @@ from isogloss.records import Role
 from isogloss.training.texts import Ids, TextTable, unique_numbers
 
 KindClass = TypeVar("KindClass", bound=type[Any])
+Numbers = NDArray[np.float64]
 
 ENCODED_AS: Mapping[str, Role] = {
     "query": "query",
@@ -26,6 +28,7 @@ ENCODED_AS: Mapping[str, Role] = {
     "negative_passages": "passage",
     "translated_query": "query",
     "negative_queries": "query",
+    "generated_query": "query",
     # Sentences are compared with sentences, so both members get the role that a backbone's symmetric tasks have.
     "parallel_source": "query",
     "parallel_target": "query",
@@ -35,10 +38,22 @@ ENCODED_AS: Mapping[str, Role] = {
 
 @dataclass(frozen=True)
 class Drawn:
-    """Rows of one step: role to text numbers, shape (rows,) or (rows, n), and the language of each row's group."""
+    """Rows of one step.
+
+    Attributes:
+        columns: Role to text numbers, shape (rows,) or (rows, n).
+        groups: Number of each row's language or pair of languages.
+        values: Name to numbers of the rows, shape (rows,) or (rows, n), NaN where a row has none.
+    """
 
     columns: Mapping[str, Ids]
     groups: Ids
+    values: Mapping[str, Numbers] = field(default_factory=dict)
+
+    def taken(self, chosen: Ids) -> Drawn:
+        """Some of the rows."""
+        columns = {role: column[chosen] for role, column in self.columns.items()}
+        return Drawn(columns, self.groups[chosen], {name: value[chosen] for name, value in self.values.items()})
 
 
 class Source(Protocol):
@@ -82,6 +97,7 @@ class SourceContext:
         texts: Table that its texts go into.
         passage_text: How a title and a passage become one text.
         faults: Where it puts what is wrong, so that all sources report together.
+        opened: The sources that stand before it in the recipe.
     """
 
     name: str
@@ -90,6 +106,7 @@ class SourceContext:
     texts: TextTable
     passage_text: Callable[[str, str], str]
     faults: list[Fault] = field(default_factory=list)
+    opened: Mapping[str, Source] = field(default_factory=dict)
 
     def fault(self, option: str, message: str, allowed: str = "") -> None:
         """Notes a fault of one option of this source."""
@@ -132,6 +149,11 @@ class TableSource:
         by_group: Whether a batch holds one group alone.
         exponent: Exponent on a group's rows; 1 is in proportion, 0 uniform. Without `by_group` and other than 1, each
             row's group is drawn by it.
+        values: Name to numbers of the rows, shape (rows,) or (rows, n), NaN where a row has none.
+        distinct: A key of each row. Of rows with one key a batch holds one; an epoch spreads them evenly, and a row
+            that meets its like nevertheless is left out of that batch.
+        units: What a batch of `by_group` holds one of; the groups where it is left out.
+        group_languages: Languages of each group, where they are pairs.
     """
 
     def __init__(
@@ -146,22 +168,32 @@ class TableSource:
         seed: Sequence[int],
         by_group: bool = False,
         exponent: float = 1.0,
+        values: Mapping[str, Numbers] | None = None,
+        distinct: Ids | None = None,
+        units: Ids | None = None,
+        group_languages: Sequence[tuple[str, ...]] | None = None,
     ) -> None:
         self.name = name
         self.columns = dict(columns)
+        self.values = dict(values or {})
         self.roles = dict(roles)
         self.groups = groups
         self.group_names = tuple(group_names)
+        self.group_languages = tuple(group_languages or ((name,) for name in group_names))
         self.rows = len(groups)
         self.batch = min(batch, self.rows)
         self._seed = tuple(seed)
         self._by_group = by_group
         self._exponent = exponent
-        self._members = [np.flatnonzero(groups == group) for group in range(len(self.group_names))]
-        sizes = np.asarray([len(members) for members in self._members], dtype=np.float64)
-        weights = np.where(sizes > 0, sizes**exponent, 0.0)
-        self._weights = weights / (float(weights.sum()) or 1.0)
+        self._distinct = distinct
+        self._members = _members(groups if units is None else units)
+        self._weights = chances(self._members, exponent)
         self._order = lru_cache(maxsize=2)(self._epoch_order)
+
+    @property
+    def value_names(self) -> Sequence[str]:
+        """Names of the values of its rows."""
+        return tuple(self.values)
 
     def numbers(self, role: str) -> Ids:
         """Numbers of all texts that may come in a role, ascending."""
@@ -169,8 +201,14 @@ class TableSource:
 
     def draw(self, step: int) -> Drawn:
         """The rows of a step."""
+        return Drawn(self.columns, self.groups, self.values).taken(self._chosen(step))
+
+    def _chosen(self, step: int) -> Ids:
         chosen = self._choose(step)
-        return Drawn({role: column[chosen] for role, column in self.columns.items()}, self.groups[chosen])
+        if self._distinct is None:
+            return chosen
+        _, firsts = np.unique(self._distinct[chosen], return_index=True)
+        return chosen[np.sort(firsts)][: self.batch]
 
     def _choose(self, step: int) -> Ids:
         if not self._by_group and self._exponent == 1.0:
@@ -181,7 +219,9 @@ class TableSource:
         generator = np.random.default_rng((*self._seed, 1, step))
         if self._by_group:
             members = self._members[int(generator.choice(len(self._members), p=self._weights))]
-            return generator.choice(members, size=min(self.batch, len(members)), replace=False)
+            # All of them where some are left out afterwards.
+            size = self.batch if self._distinct is None else len(members)
+            return generator.choice(members, size=min(size, len(members)), replace=False)
         wanted = np.bincount(
             generator.choice(len(self._members), size=self.batch, p=self._weights), minlength=len(self._members)
         )
@@ -193,7 +233,34 @@ class TableSource:
         return np.concatenate(parts)
 
     def _epoch_order(self, epoch: int) -> Ids:
-        return np.random.default_rng((*self._seed, 0, epoch)).permutation(self.rows)
+        generator = np.random.default_rng((*self._seed, 0, epoch))
+        order = generator.permutation(self.rows)
+        if self._distinct is None:
+            return order
+        return order[_spread(self._distinct[order], generator)]
+
+
+def _members(units: Ids) -> list[Ids]:
+    """Rows of each unit."""
+    return [np.flatnonzero(units == unit) for unit in range(int(units.max(initial=-1)) + 1)]
+
+
+def chances(members: Sequence[Ids], exponent: float) -> Numbers:
+    """Chance of each group, ∝ its members^exponent; 0 for one without members."""
+    sizes = np.asarray([len(one) for one in members], dtype=np.float64)
+    weights = np.zeros_like(sizes)
+    weights[sizes > 0] = sizes[sizes > 0] ** exponent
+    return weights / (float(weights.sum()) or 1.0)
+
+
+def _spread(keys: Ids, generator: np.random.Generator) -> Ids:
+    """An order of rows in which those of one key stand evenly apart, from a random beginning."""
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    by_key = np.argsort(inverse, kind="stable")
+    turns = np.empty(len(keys), dtype=np.int64)
+    turns[by_key] = np.arange(len(keys)) - np.repeat(np.cumsum(counts) - counts, counts)
+    begins = generator.random(len(counts))
+    return np.argsort((turns + begins[inverse]) / counts[inverse], kind="stable")
 
 
 def ragged(rows: Sequence[Sequence[int]], width: int) -> Ids:
@@ -202,4 +269,12 @@ def ragged(rows: Sequence[Sequence[int]], width: int) -> Ids:
     for place, row in enumerate(rows):
         kept = row[:width]
         array[place, : len(kept)] = kept
+    return array
+
+
+def ragged_values(rows: Sequence[Sequence[float]]) -> Numbers:
+    """Rows of numbers as one array of shape (rows, longest row), NaN where a row is shorter."""
+    array: Numbers = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+    for place, row in enumerate(rows):
+        array[place, : len(row)] = row
     return array

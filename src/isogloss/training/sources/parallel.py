@@ -69,6 +69,7 @@ class ParallelKind:
             roles={"parallel_source": self.encode_as, "parallel_target": self.encode_as},
             groups=np.asarray(groups, dtype=np.int64),
             group_names=languages.names,
+            group_languages=languages.pairs,
             batch=settings.batch,
             seed=(context.seed, context.index),
             by_group=self.batch_language == "one_pair",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from isogloss.datasets.aligned import both_ways
 from isogloss.datasets.bitext import read_bitext
 from isogloss.datasets.hub import fetch, hub_name
 from isogloss.datasets.miracl import read_miracl
@@ -48,6 +49,10 @@ def load(
         UsageError: With all languages that are unknown or that the set does not have.
     """
     queries, passages = _languages(query_languages, passage_languages)
+    known = KNOWN_SETS.get(str(name_or_path))
+    if known is not None and known.both_ways and not Path(name_or_path).exists():
+        whole = replace(both_ways(load(known.both_ways, split=split)), name=known.name)
+        return whole.select(query_languages=queries, passage_languages=passages)
     (path, *corpora), name = _find(name_or_path, queries, passages)
     layout = layout_of(path)
     if layout.read is read_bitext:
@@ -57,7 +62,7 @@ def load(
     else:
         whole = layout.read(path, split=split)
     whole = replace(whole, name=name or whole.name)
-    known = KNOWN_SETS.get(str(name_or_path)) or KNOWN_SETS.get(whole.name)
+    known = known or KNOWN_SETS.get(whole.name)
     if known is not None:
         whole = replace(whole, name=known.name, licence=known.licence)
     if queries is None and passages is None:

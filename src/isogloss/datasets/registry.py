@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from isogloss.datasets.aligned import aligned_files, read_aligned
 from isogloss.datasets.beir import read_beir
 from isogloss.datasets.beir_files import is_beir
 from isogloss.datasets.belebele import belebele_files, read_belebele
 from isogloss.datasets.bitext import read_bitext
 from isogloss.datasets.miracl import miracl_folders, read_miracl
 from isogloss.datasets.mrtydi import mrtydi_folders, read_mrtydi
+from isogloss.datasets.neuclir import neuclir_files, read_neuclir
+from isogloss.datasets.open_answers import open_answer_files, read_open_answers
 from isogloss.datasets.xquad import read_squad, squad_files
 from isogloss.errors import DataError
 from isogloss.records import EvalSet
@@ -37,7 +40,9 @@ class KnownSet:
         source: Where it comes from.
         hub: Its repository on the Hugging Face hub, with `@revision` where one is meant; empty where it has none in a
             layout that is read here.
-        files: Patterns of the files to fetch from there, with `{language}` for each language in the hub's spelling.
+        files: Patterns of the files to fetch from there.
+        size: How many queries and passages, in words.
+        both_ways: Name of the stored set whose passages are to be queries too; empty where it is stored as it is.
     """
 
     name: str
@@ -46,6 +51,8 @@ class KnownSet:
     source: str
     hub: str = ""
     files: tuple[str, ...] = ()
+    size: str = ""
+    both_ways: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,26 @@ def _is_multiway(path: Path) -> bool:
     return path.is_file() and path.name.removesuffix(".gz").endswith(".jsonl")
 
 
+def _has_questions(path: Path) -> bool:
+    return bool(open_answer_files(path)[0])
+
+
 LAYOUTS = (
     Layout("miracl", "miracl-v1.0-sw/topics/, miracl-corpus-v1.0-sw/", lambda p: bool(miracl_folders(p)), read_miracl),
     Layout("mrtydi", "mrtydi-v1.1-swahili/", lambda p: bool(mrtydi_folders(p)), read_mrtydi),
+    Layout(
+        "xor-retrieve",
+        "xor_dev_retrieve_eng_span.jsonl or mkqa.jsonl.gz, with psgs_w100.tsv",
+        _has_questions,
+        read_open_answers,
+    ),
+    Layout("neuclir", "topics.jsonl, qrels.zho, docs/zho.jsonl", lambda p: bool(neuclir_files(p)), read_neuclir),
+    Layout(
+        "aligned",
+        "deu_Latn.devtest, newstest2019-ref.deu.txt, tatoeba.deu-eng.deu",
+        lambda p: bool(aligned_files(p)),
+        read_aligned,
+    ),
     Layout("beir", "corpus.jsonl, queries.jsonl, qrels/<split>.tsv, or de-corpus/, de-queries/, …", is_beir, read_beir),
     Layout("squad", "xquad.de.json, xquad.de/validation.parquet", lambda p: bool(squad_files(p)), read_squad),
     Layout("belebele", "deu_Latn.jsonl", lambda p: bool(belebele_files(p)), read_belebele),
@@ -113,7 +137,27 @@ KNOWN_SETS = {
         KnownSet("norquad-nb", "CC0 1.0", ("nb",), "ltgoslo/NorQuAD"),
         KnownSet("tydiqa-id", "Apache 2.0", ("id",), "rifkiaputri/IDK-MRC"),
         KnownSet("afriqa", "CC BY 4.0", _AFRIQA, "masakhane-io/afriqa"),
-        KnownSet("tatoeba", "CC BY 2.0 FR", (), "facebookresearch/LASER"),
+        KnownSet("tatoeba", "CC BY 2.0 FR", (), "facebookresearch/LASER", size="to English, 112 × up to 1,000"),
+        KnownSet(
+            "tatoeba-both-ways",
+            "CC BY 2.0 FR",
+            (),
+            "facebookresearch/LASER",
+            size="to and from English, 112 × up to 1,000",
+            both_ways="tatoeba",
+        ),
+        KnownSet(
+            "miracl-hard-negatives",
+            "Apache 2.0",
+            _MIRACL,
+            "project-miracl/miracl, passages that strong systems found",
+            "mteb/MIRACLRetrievalHardNegatives",
+        ),
+        KnownSet("flores200", "CC BY-SA 4.0", (), "facebookresearch/flores (devtest)", size="204 × 1,012"),
+        KnownSet("ntrex", "CC BY-SA 4.0", (), "MicrosoftTranslator/NTREX", size="128 × 1,997"),
+        KnownSet("xor-retrieve", "MIT", ("ar", "bn", "fi", "ja", "ko", "ru", "te"), "AkariAsai/XORQA"),
+        KnownSet("mkqa", "CC BY 3.0", (), "apple/ml-mkqa", size="26 × 10,000"),
+        KnownSet("neuclir", "by licence of Common Crawl News", ("en", "fa", "ru", "zh"), "hltcoe/neuclir"),
         KnownSet("flores-sib200", "CC BY-SA 4.0", (), "dadelani/sib-200"),
     )
 }

@@ -190,7 +190,7 @@ def check_write(passages: Sequence[Text], vectors: NDArray[Any], dimension: int)
     matrix = np.asarray(vectors, dtype=np.float32)
     seen: set[str] = set()
     faults = []
-    usable: list[bool] = np.isfinite(matrix).all(axis=1).tolist()
+    usable: NDArray[np.bool_] = np.asarray(np.isfinite(matrix).all(axis=1))
     for row, passage in enumerate(passages):
         if not passage.id or passage.id in seen:
             faults.append(Fault(f"id {passage.id!r}", "appears twice" if passage.id else "is empty"))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 SENTENCES_OF_A_PASSAGE = 12
 SHORTEST_SENTENCE = 12
 LONGEST_SENTENCE = 280
-CONTEXT = 240
+CONTEXT_BEFORE = 120
+CONTEXT_AFTER = 240
 
 # Full stops of Latin, CJK, Devanagari, Arabic, Urdu, Ethiopic, Khmer, Burmese, Armenian and Tibetan.
 # Those of Latin end a sentence only before a space, or `3.5` would be two.
@@ -88,14 +89,15 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _tail(text: str) -> str:
-    if len(text) <= CONTEXT:
+    if len(text) <= CONTEXT_BEFORE:
         return text
-    space = text.find(" ", len(text) - CONTEXT, len(text) - CONTEXT // 2)
-    return "…" + text[len(text) - CONTEXT if space < 0 else space + 1 :]
+    start = len(text) - CONTEXT_BEFORE
+    space = text.find(" ", start, start + CONTEXT_BEFORE // 2)
+    return "…" + text[start if space < 0 else space + 1 :]
 
 
 def _head(text: str) -> str:
-    if len(text) <= CONTEXT:
+    if len(text) <= CONTEXT_AFTER:
         return text
-    space = text.rfind(" ", CONTEXT // 2, CONTEXT)
-    return text[: CONTEXT if space < 0 else space] + "…"
+    space = text.rfind(" ", CONTEXT_AFTER // 2, CONTEXT_AFTER)
+    return text[: CONTEXT_AFTER if space < 0 else space] + "…"

@@ -2,8 +2,9 @@
 /* The page of `isogloss serve`. Every text of the corpus enters by textContent, never as HTML. */
 
 const $ = (id) => document.getElementById(id);
-const state = { corpus: null, languages: new Set(), mode: null, request: null, facets: [], hits: [], ask: 0 };
+const state = { corpus: null, languages: new Set(), mode: null, request: null, facets: [], shownMode: null, ask: 0 };
 const HITS = 20;
+const STAGES = { dense: "Dense", lexical: "Lexical", fusion: "Fusion", rerank: "Rerank" };
 
 function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
@@ -54,7 +55,8 @@ function languageName(tag) {
 
 function showCorpus(corpus) {
   state.corpus = corpus;
-  state.mode = corpus.default_mode;
+  state.mode ??= corpus.default_mode;
+  $("modes").querySelectorAll("label").forEach((label) => label.remove());
   const labels = { hybrid: "Hybrid", dense: "Dense", lexical: "Lexical" };
   const order = ["hybrid", "dense", "lexical"].filter((mode) => corpus.modes.includes(mode));
   for (const mode of order) {
@@ -69,7 +71,17 @@ function showCorpus(corpus) {
   $("summary-languages").replaceChildren(...corpus.languages.map((found) => element("li", {},
     element("span", { textContent: found.name }),
     element("span", { className: "count", textContent: found.passages.toLocaleString("en") }))));
-  $("summary").hidden = false;
+  $("summary").hidden = !document.body.classList.contains("fresh");
+  if (corpus.preparing) setTimeout(refreshModes, 1000);
+}
+
+/* The lexical index may still be read when the page opens; until then there is dense search. */
+async function refreshModes() {
+  const corpus = await call("/corpus").catch(() => null);
+  if (!corpus) return;
+  const chosen = new URLSearchParams(location.search).has("q");
+  if (!chosen && !corpus.preparing) state.mode = corpus.default_mode;
+  showCorpus(corpus);
 }
 
 /* ---- searching ---- */
@@ -108,7 +120,7 @@ function say(text, failed = false) {
 }
 
 function show(found, milliseconds) {
-  state.hits = found.hits;
+  state.shownMode = found.mode;
   state.facets = found.facets ?? [];
   showChips();
   $("results").replaceChildren(...found.hits.map(hit));
@@ -145,12 +157,13 @@ function hit(found) {
   const lang = found.language ?? "";
   const meta = element("div", { className: "meta" },
     element("span", { className: "language", textContent: found.language ? languageName(found.language) : "language unknown" }),
-    element("span", { className: "score", textContent: found.score.toFixed(3), title: "Score" }),
+    element("span", { className: "score", textContent: found.score.toFixed(state.shownMode === "hybrid" ? 4 : 3), title: "Score" }),
     element("bdi", { className: "id", textContent: found.id, title: "Id of the passage" }));
   const title = found.title ? element("h2", { dir: "auto", lang, textContent: found.title }) : null;
   const passage = element("p", { className: "passage", dir: "auto", lang });
   fillPassage(passage, found, false);
-  const item = element("li", { className: "hit", tabIndex: -1 }, meta, title, passage);
+  // The whole hit follows its text, so that nobody looks for its language on the other side of the page.
+  const item = element("li", { className: "hit", tabIndex: -1, dir: isRightToLeft(found.text) ? "rtl" : "ltr" }, meta, title, passage);
   if (isShortened(found)) {
     const more = element("button", { type: "button", className: "more", textContent: "Whole passage", attributes: { "aria-expanded": "false" } });
     more.addEventListener("click", () => {
@@ -163,6 +176,11 @@ function hit(found) {
   }
   item.append(why(found));
   return item;
+}
+
+function isRightToLeft(text) {
+  const letter = text.match(/\p{L}/u)?.[0] ?? "";
+  return /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Thaana}\p{Script=Syriac}\p{Script=Nko}\p{Script=Adlam}]/u.test(letter);
 }
 
 const isShortened = (found) =>
@@ -182,9 +200,8 @@ function fillPassage(passage, found, whole) {
 }
 
 function why(found) {
-  const stages = [["dense", "Dense"], ["lexical", "Lexical"], ...Object.keys(found.ranks)
-    .filter((stage) => stage !== "dense" && stage !== "lexical").map((stage) => [stage, stage])];
-  const shown = stages.filter(([stage]) => state.corpus.modes.includes(stage) || stage in found.ranks);
+  const asked = { dense: ["dense"], lexical: ["lexical"], hybrid: ["dense", "lexical", "fusion"] }[state.shownMode];
+  const shown = [...new Set([...asked, ...Object.keys(found.ranks)])].map((stage) => [stage, STAGES[stage] ?? stage]);
   const rows = shown.map(([stage, label]) => {
     const rank = found.ranks[stage];
     const score = found.scores[stage];
@@ -194,7 +211,7 @@ function why(found) {
       element("td", { textContent: score === undefined ? "" : score.toFixed(4) }));
   });
   return element("table", { className: "why", hidden: !$("why").checked },
-    element("caption", { textContent: `Place ${found.rank}: where each stage put this passage` }),
+    element("caption", { textContent: `Why it is number ${found.rank}` }),
     element("tbody", {}, ...rows));
 }
 

@@ -1,0 +1,129 @@
+"""Search and reranking over HTTP.
+
+1. Hits are those of the index in every mode, with the ranks and scores of each stage.
+2. A language filter holds, counts of languages do not depend on it, and a wrong language or mode is refused by name.
+3. Taking languages in turn gives every language its best passage first.
+4. The marked sentence is a piece of the passage.
+5. Reranking orders by the cosine of the vectors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from isogloss import Retriever
+from isogloss.indexing.opening import open_index
+from isogloss.service.corpus import Found, in_turn
+from isogloss.service.snippets import sentence_spans
+from tests.service.conftest import PASSAGES
+
+QUERY = "Where does the keeper count ships?"
+
+
+def search(client, **body: object):
+    return client.post("/search", json={"query": QUERY, **body})
+
+
+@pytest.mark.parametrize("mode", ["dense", "lexical", "hybrid"])
+def test_hits_are_those_of_the_index(client, bank, tiny_static, mode):
+    found = search(client, mode=mode, k=4).json()["hits"]
+    expected = open_index(bank, model=tiny_static).search([QUERY], k=4, mode=mode)[0]
+    assert [(hit["id"], hit["rank"]) for hit in found] == [(hit.id, hit.rank) for hit in expected]
+    np.testing.assert_allclose([hit["score"] for hit in found], [hit.score for hit in expected], rtol=1e-6)
+    stages = {"dense": {"dense"}, "lexical": {"lexical"}, "hybrid": {"dense", "lexical", "fusion"}}[mode]
+    assert set().union(*(hit["ranks"] for hit in found)) == stages
+    texts = {passage.id: passage.text for passage in PASSAGES}
+    assert all(hit["text"] == texts[hit["id"]] for hit in found)
+
+
+def test_weight_one_orders_as_the_dense_stage(client):
+    dense = [hit["id"] for hit in search(client, mode="dense", k=7).json()["hits"]]
+    weighted = [hit["id"] for hit in search(client, mode="hybrid", dense_weight=1.0, k=7).json()["hits"]]
+    assert weighted == dense
+
+
+def test_filter_by_language_in_any_spelling(client):
+    answer = search(client, languages=["deu", "zh-Hans"], facets=True, k=7).json()
+    assert {hit["language"] for hit in answer["hits"]} == {"de", "zh"}
+    counts = {facet["language"]: facet["hits"] for facet in answer["facets"]}
+    assert counts == {"en": 2, "de": 1, "ar": 1, "hi": 1, "th": 1, "zh": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"languages": ["fr"]}, "languages"),
+        ({"languages": ["no such tag"]}, "languages"),
+        ({"k": 101}, "k"),
+        ({"k": 0}, "k"),
+        ({"mode": "sparse"}, "mode"),
+        ({"mode": "dense", "dense_weight": 0.5}, "dense_weight"),
+        ({"query": " \u0007 "}, "query"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(client, body, param):
+    answer = search(client, **body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_languages_take_turns(client):
+    hits = search(client, preference_neutral=True, k=7).json()["hits"]
+    assert len({hit["language"] for hit in hits[:6]}) == 6
+    assert hits[6]["language"] == "en"
+
+
+def test_turns_are_ordered_by_score_within_a_round():
+    found = {passage.id: Found(passage, score) for passage, score in zip(PASSAGES, (9, 8, 1, 5, 0, 0, 0), strict=True)}
+    turns = in_turn([[found["en-1"], found["en-2"]], [found["de-1"]], [found["ar-1"]]], 4)
+    assert [one.passage.id for one in turns] == ["en-1", "ar-1", "de-1", "en-2"]
+
+
+def test_the_marked_sentence_is_the_closest_one(client, tiny_static):
+    hits = search(client, snippets=True, mode="dense", k=7).json()["hits"]
+    assert len(hits) == 7
+    retriever = Retriever.load(tiny_static)
+    query = retriever.encode_query([QUERY])[0]
+    for hit in hits:
+        piece = hit["snippet"]
+        assert piece["before"] + piece["sentence"] + piece["after"] == hit["text"]
+        others = [hit["text"][slice(*span)] for span in sentence_spans(hit["text"])]
+        scores = retriever.encode_passage(others) @ query
+        assert piece["sentence"] == others[int(scores.argmax())]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("It is 3.5 metres high. Nobody knows why!", ["It is 3.5 metres high.", "Nobody knows why!"]),
+        (
+            "灯塔看守人在夜里数过往船只。面包在清晨市场开门前烘烤。",
+            ["灯塔看守人在夜里数过往船只。", "面包在清晨市场开门前烘烤。"],
+        ),
+        ("रक्षक रात में जहाज़ गिनता है। रोटी सुबह बनती है।", ["रक्षक रात में जहाज़ गिनता है।", "रोटी सुबह बनती है।"]),
+        ("هل يعد السفن في الليل؟ نعم يعدها كلها.", ["هل يعد السفن في الليل؟", "نعم يعدها كلها."]),
+        ("Short. Ab. Then a longer sentence.", ["Short. Ab. Then a longer sentence."]),
+        ("", []),
+    ],
+)
+def test_sentences_end_where_their_script_ends_them(text, sentences):
+    assert [text[slice(*span)] for span in sentence_spans(text)] == sentences
+
+
+def test_rerank_orders_by_cosine(client, tiny_static):
+    retriever = Retriever.load(tiny_static)
+    documents = [passage.text for passage in PASSAGES]
+    expected = retriever.encode_passage(documents) @ retriever.encode_query([QUERY])[0]
+    body = {"query": QUERY, "documents": documents, "top_n": 3, "return_documents": True}
+    answer = client.post("/v1/rerank", json=body).json()
+    assert [result["index"] for result in answer["results"]] == np.argsort(-expected)[:3].tolist()
+    assert answer["results"][0]["relevance_score"] == pytest.approx(float(expected.max()), abs=1e-6)
+    assert answer["results"][0]["document"]["text"] == documents[int(expected.argmax())]
+
+
+def test_a_service_without_a_corpus_says_so(make_app):
+    from tests.service.conftest import local_client
+
+    with local_client(make_app(corpus=False)) as client:
+        assert search(client).status_code == 404
+        assert client.post("/v1/embeddings", json={"input": "a ship"}).status_code == 200

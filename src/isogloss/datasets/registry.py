@@ -112,7 +112,7 @@ KNOWN_SETS = {
         KnownSet(
             "isogloss-demo", "Apache 2.0", ("ar", "de", "en", "es", "hi", "ru", "th", "zh"), "comes with isogloss"
         ),
-        KnownSet("xquad", "CC BY-SA 4.0", _XQUAD, "google-deepmind/xquad", "google/xquad"),
+        KnownSet("xquad", "CC BY-SA 4.0", _XQUAD, "google-deepmind/xquad", "google/xquad", size="12 × 1,190 / 240"),
         KnownSet(
             "mlqa",
             "CC BY-SA 3.0",
@@ -177,3 +177,15 @@ def layout_of(path: Path) -> Layout:
         step = f"Name one of the sets in it: {', '.join(inner)}." if inner else f"Known layouts are {known}."
         raise DataError(f"{path} is in no known layout; it has: {seen or 'nothing'}", next_step=step)
     return layout
+
+
+def described(known: KnownSet) -> dict[str, object]:
+    """A known set in plain JSON values."""
+    return {
+        "name": known.name,
+        "licence": known.licence,
+        "languages": list(known.languages),
+        "size": known.size,
+        "source": known.source,
+        "hub": known.hub,
+    }

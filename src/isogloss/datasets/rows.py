@@ -23,6 +23,7 @@ from isogloss.errors import DataError, Fault, raise_faults
 from isogloss.files import read_jsonl
 from isogloss.records import GeneratedQuery, Row
 
+KEYS_OF_ROWS = frozenset(("positive", "passage", "positive_passages", "pos"))
 _NEGATIVE = re.compile(r"negative(?:_(\d+))?$")
 _ALLOWED = "query + positive, anchor + positive, query + pos, or query + positive_passages"
 

@@ -35,7 +35,7 @@ def train(
         report = run(
             load_with_overrides(recipe, overrides or ()),
             out,
-            resume=_resume(resume),
+            resume=resume_word(resume),
             dry_run=dry_run,
             announce=reporter.note,
             progress=not as_json,
@@ -47,7 +47,12 @@ def train(
         reporter.result({**report.to_json(), "dry_run": dry_run})
 
 
-def _resume(word: str) -> Literal["auto", "previous", "never"]:
+def resume_word(word: str) -> Literal["auto", "previous", "never"]:
+    """The value of `--resume`.
+
+    Raises:
+        UsageError: If it is none.
+    """
     if word not in ("auto", "previous", "never"):
         raise UsageError(f"--resume {word} (allowed: auto, previous, never)")
     return word  # type: ignore[return-value]

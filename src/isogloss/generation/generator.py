@@ -124,7 +124,8 @@ class QueryGenerator:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(iter(self.model.parameters())).device
+        device: torch.device = next(iter(self.model.parameters())).device
+        return device
 
     def on_best_device(self) -> QueryGenerator:
         """Moves the model to a GPU where there is one."""
@@ -149,6 +150,8 @@ class QueryGenerator:
         return found
 
     def _ids(self, texts: Sequence[str], longest: int) -> list[list[int]]:
+        if not texts:
+            return []
         end = int(self.tokenizer.eos_token_id)
         found: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         return [[*tokens[: longest - 1], end] for tokens in found]

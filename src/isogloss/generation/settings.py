@@ -174,6 +174,8 @@ class GenerateSettings(_Section):
         max_new_tokens: Longest query.
         query_types: Types that are drawn for an endpoint's queries.
         length_bands: Length bands that are drawn for them.
+        shortest_passage: Fewest characters of a corpus's passage; shorter ones are left out and counted.
+        longest_passage: Most characters of it; no bound where it is left empty.
         language_filter: Whether a query must be in the language that was asked for.
         least_language_probability: Probability from which the language identifier's second choices still count.
         duplicate_filter: Whether a query that stands already for the passage, or for two passages, is dropped.
@@ -195,6 +197,8 @@ class GenerateSettings(_Section):
         default=["question", "keyword", "title-like", "claim", "task description"], min_length=1
     )
     length_bands: list[str] = Field(default=["short", "medium", "long"], min_length=1)
+    shortest_passage: int = Field(default=200, ge=0)
+    longest_passage: int | None = Field(default=2000, ge=1)
     language_filter: bool = True
     least_language_probability: float = Field(default=0.1, ge=0, le=1)
     duplicate_filter: bool = True

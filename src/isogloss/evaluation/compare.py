@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from isogloss.errors import DataError, Fault, FileError, UsageError, raise_faults
-from isogloss.evaluation.evaluate import RUNS, SCORES, Scorer, cells_of, notes_of
+from isogloss.evaluation.evaluate import Scorer, cells_of, notes_of
 from isogloss.evaluation.measures import DEFAULT_MEASURES, mean, parse_measures
 from isogloss.evaluation.pairs import Pair, PairGroup, default_pairs, parse_pairs, with_languages
 from isogloss.evaluation.results import Cell, Evaluation
+from isogloss.evaluation.runs import RUNS, SCORES
 from isogloss.evaluation.significance import holm, randomisation_test
 from isogloss.files import check_folder, read_json, read_run
 from isogloss.records import EvalSet, Run

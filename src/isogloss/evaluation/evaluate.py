@@ -16,15 +16,15 @@ from isogloss.evaluation.measures import DEFAULT_MEASURES, PerQuery, depth_of, m
 from isogloss.evaluation.pairs import MIXED, Pair, PairGroup, default_pairs, parse_pairs, with_languages
 from isogloss.evaluation.report import evaluation_markdown
 from isogloss.evaluation.results import Cell, Estimate, Evaluation
+from isogloss.evaluation.runs import RUNS, SCORES
 from isogloss.evaluation.significance import bootstrap_intervals, bootstrap_means
-from isogloss.evaluation.systems import DenseSystem, LexicalSystem, System
+from isogloss.evaluation.systems import DenseSystem, HybridFusion, HybridSystem, LexicalSystem, System
 from isogloss.files import atomic_folder, refuse_occupied, write_json, write_run, write_text
 from isogloss.progress import progress_bar
 from isogloss.records import EvalSet, Run
 
-RUNS = "runs"
-SCORES = "scores.json"
 REPORT = "matrix.md"
+BASELINE = "bm25"
 
 
 def evaluate(
@@ -36,6 +36,7 @@ def evaluate(
     out: str | os.PathLike[str] | None = None,
     bank: Any = None,
     bm25: bool = False,
+    hybrid: HybridFusion | None = None,
     name: str = "retriever",
     resamples: int = 1000,
     seed: int = 13,
@@ -49,9 +50,10 @@ def evaluate(
         eval_set: Queries, passages and judgements with their languages.
         pairs: What to measure, see `parse_pairs`; None is `same,to-en,from-en` as far as the set has them.
         measures: Names of ir_measures or their aliases.
-        out: Folder for runs, scores and the report; nothing is written where it is None.
+        out: Folder for runs, scores and the report, those of BM25 in its folder `bm25`; None writes nothing.
         bank: Passage vectors made by this retriever.
         bm25: Whether BM25 is measured on the same pairs, for comparison.
+        hybrid: How the retriever is fused with BM25; it is measured alone where this is None.
         name: Name of the retriever in tables.
         resamples: Samples of the bootstrap.
         seed: Its seed.
@@ -67,16 +69,28 @@ def evaluate(
     eval_set = with_languages(eval_set)
     groups = parse_pairs(default_pairs(eval_set) if pairs is None else pairs, eval_set)
     scorer = Scorer(tuple(parse_measures(measures)), resamples=resamples, seed=seed)
-    system = DenseSystem(retriever, name=name, bank=bank, progress=progress)
+    dense = DenseSystem(retriever, name=name, bank=bank, progress=progress)
+    system: System = dense if hybrid is None else HybridSystem(dense, hybrid)
     with ExitStack() as stack:
         folder = None if out is None else stack.enter_context(atomic_folder(out, overwrite=overwrite))
-        baseline = measure_system(LexicalSystem(), eval_set, groups, scorer, progress=progress) if bm25 else None
+        beside = None if folder is None else folder / BASELINE
+        baseline = (
+            measure_system(LexicalSystem(), eval_set, groups, scorer, folder=beside, progress=progress)
+            if bm25
+            else None
+        )
         found = measure_system(system, eval_set, groups, scorer, folder=folder, progress=progress)
         evaluation = replace(found, baseline=baseline)
         if folder is not None:
-            write_json(folder / SCORES, evaluation.to_json())
-            write_text(folder / REPORT, evaluation_markdown(evaluation))
+            _write(folder, evaluation)
+            if baseline is not None:
+                _write(folder / BASELINE, baseline)
     return evaluation
+
+
+def _write(folder: Path, evaluation: Evaluation) -> None:
+    write_json(folder / SCORES, evaluation.to_json())
+    write_text(folder / REPORT, evaluation_markdown(evaluation))
 
 
 def check_plan(

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 STEPS = 20
-DARK_INK = "#14161a"
+DARK_INK = "#000000"
 LIGHT_INK = "#ffffff"
 
 

@@ -51,7 +51,7 @@ class LanguageParity:
         least_cosine: Least cosine of a text's two vectors.
         mean_cosine: Their mean.
         queries: Queries with a relevant passage.
-        before: nDCG@10 of the original, None without such queries.
+        before: nDCG@10 of the original over the passages of the language, None without such queries.
         after: nDCG@10 of the copy.
     """
 
@@ -117,7 +117,7 @@ class ParityReport:
 def compare_retrievers(
     original: Retriever, copy: Retriever, eval_set: EvalSet, *, limits: ParityLimits | None = None
 ) -> ParityReport:
-    """Compares the vectors of all texts of a set, and the results of all queries over all its passages.
+    """Compares the vectors of all texts of a set, and the results of its queries within their language.
 
     Args:
         original: The model as it was.
@@ -137,7 +137,7 @@ def compare_retrievers(
         LanguageParity(
             language,
             texts=len(found),
-            least_cosine=min(found),
+            least_cosine=float(np.min(found)),
             mean_cosine=mean(found),
             queries=len(before.get(language, ())),
             before=mean(before[language]) if language in before else None,
@@ -151,18 +151,31 @@ def compare_retrievers(
 def _scores_by_language(
     eval_set: EvalSet, queries: NDArray[np.float32], passages: NDArray[np.float32]
 ) -> dict[str, list[float]]:
-    """nDCG@10 of each query over all passages, translations of the answer being answers."""
-    pool = eval_set.mixed_pool()
+    """nDCG@10 of each query, over the passages of its language where it has an answer there, else over all."""
     if not np.isfinite(queries).all() or not np.isfinite(passages).all():
         return {}
-    table = VectorTable([text.id for text in eval_set.passages], passages)
-    run = search(queries, [text.id for text in eval_set.queries], table, k=10)
-    values = score_run(pool.qrels, {query: run[query] for query in pool.qrels}, [MEASURE]).values[MEASURE]
-    found: dict[str, list[float]] = defaultdict(list)
-    for text in pool.queries:
-        if text.id in values:
-            found[text.language or UNKNOWN_LANGUAGE].append(values[text.id])
-    return dict(found)
+    places = {text.id: row for row, text in enumerate(eval_set.queries)}
+    rows = {text.id: row for row, text in enumerate(eval_set.passages)}
+    found = {}
+    for language in eval_set.query_languages or (None,):
+        part = _part(eval_set, language)
+        table = VectorTable([text.id for text in part.passages], passages[[rows[text.id] for text in part.passages]])
+        asked = [text.id for text in part.queries]
+        run = search(queries[[places[id_] for id_ in asked]], asked, table, k=10)
+        scores = score_run({id_: part.qrels[id_] for id_ in asked}, run, [MEASURE]).values[MEASURE]
+        if scores:
+            found[language or UNKNOWN_LANGUAGE] = list(scores.values())
+    return found
+
+
+def _part(eval_set: EvalSet, language: str | None) -> EvalSet:
+    if language is None:
+        return eval_set
+    if language in eval_set.passage_languages:
+        part = eval_set.pair(language, language)
+        if part.queries:
+            return part
+    return eval_set.select(query_languages=[language])
 
 
 def _without_name(row: LanguageParity) -> dict[str, Any]:

@@ -1,17 +1,21 @@
-"""Picks and loads the engines of a model folder: NumPy for static models, torch for the others."""
+"""Picks and loads the engines of a model folder: NumPy for static models, onnxruntime for exported ones, else torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+from isogloss.engines.onnx_engine import ONNX_FILE, OnnxEngine, read_onnx_tower
+from isogloss.engines.pooling import Pooling
 from isogloss.engines.protocol import Engine
 from isogloss.engines.static import StaticEngine
 from isogloss.errors import MissingExtraError, ModelError
 from isogloss.models.folder import ModelFolder
 from isogloss.records import Role
 
-EngineName = Literal["auto", "numpy", "torch"]
+EngineName = Literal["auto", "static", "onnx", "torch"]
+ENGINES: tuple[EngineName, ...] = ("auto", "static", "onnx", "torch")
 
 
 def load_engines(
@@ -22,14 +26,17 @@ def load_engines(
     Args:
         folder: The model folder, described.
         prompts: Prompt by role.
-        engine: `numpy`, `torch`, or `auto`: numpy where it can.
+        engine: `static`, `onnx`, `torch`, or `auto`: static where it can, else onnx where an export that passed its
+            parity gate is there, else torch.
         trust_remote_code: Whether code of the folder may run.
 
     Raises:
-        ModelError: If the folder cannot be loaded, or numpy is wanted for a model that is not static.
-        MissingExtraError: If torch is needed and not installed.
+        ModelError: If the folder cannot be loaded, or static is wanted for a model that is not.
+        MissingExtraError: If torch or onnxruntime is needed and not installed.
     """
     shared = not folder.route_names
+    if engine == "onnx" or (engine == "auto" and folder.is_exported and not folder.is_static):
+        return _onnx_engines(folder, prompts)
     if folder.is_static and engine != "torch":
         query = StaticEngine.load(folder.routes["query"][0].folder, prompt=prompts["query"])
         if shared:
@@ -38,10 +45,10 @@ def load_engines(
             "query": query,
             "passage": StaticEngine.load(folder.routes["passage"][0].folder, prompt=prompts["passage"]),
         }
-    if engine == "numpy":
+    if engine == "static":
         kinds = ", ".join(entry.kind for entry in folder.routes.get("query", [])) or "a transformers checkpoint"
         raise ModelError(
-            f"{folder.path}: the engine numpy computes static models only, and this is: {kinds}",
+            f"{folder.path}: the engine static computes static models only, and this is: {kinds}",
             next_step="Load it with engine='torch' or 'auto'.",
         )
     try:
@@ -58,3 +65,38 @@ def load_engines(
         else TorchTower(modules["passage"], prompt=prompts["passage"])
     )
     return {"query": TorchEngine(first), "passage": TorchEngine(second)}
+
+
+def _onnx_engines(folder: ModelFolder, prompts: Mapping[Role, str]) -> dict[Role, Engine]:
+    query = _onnx_engine(folder, "query", prompts["query"])
+    if not folder.route_names:
+        return {"query": query, "passage": query.with_prompt(prompts["passage"])}
+    return {"query": query, "passage": _onnx_engine(folder, "passage", prompts["passage"])}
+
+
+def _onnx_engine(folder: ModelFolder, role: Role, prompt: str) -> OnnxEngine:
+    route = folder.routes.get(role, [])
+    kinds = [entry.kind for entry in route if entry.kind != "Normalize"]
+    if kinds not in (["Transformer", "Pooling"], ["StaticEmbedding"]):
+        raise ModelError(
+            f"{folder.path}: the engine onnx computes Transformer and Pooling, or StaticEmbedding, and this is: "
+            f"{', '.join(kinds) or 'a transformers checkpoint'}",
+            next_step="Load it with engine='torch'.",
+        )
+    path = onnx_path(folder, role)
+    if not path.is_file():
+        raise ModelError(
+            f"{folder.path} has no {path.relative_to(folder.path)}",
+            next_step=f"Export it: isogloss export {folder.path} --out FOLDER --onnx",
+        )
+    pooling = Pooling.load(route[1].folder) if kinds[0] == "Transformer" else None
+    noted: Mapping[str, Any] = folder.notes.get("onnx", {}).get(role, {})
+    return OnnxEngine(
+        read_onnx_tower(path, route[0].folder, pooling, noted.get("parts"), str(noted.get("sha256", ""))),
+        prompt=prompt,
+    )
+
+
+def onnx_path(folder: ModelFolder, role: Role) -> Path:
+    """Where the graph of a tower is: beside its weights in a router, else at the top, where other servers look."""
+    return (folder.routes[role][0].folder if folder.route_names else folder.path) / ONNX_FILE

@@ -59,6 +59,11 @@ class ModelFolder:
         )
 
     @property
+    def is_exported(self) -> bool:
+        """Whether ONNX graphs of it passed a parity gate; others are used only where they are asked for."""
+        return bool(self.notes.get("onnx"))
+
+    @property
     def is_checkpoint(self) -> bool:
         """Whether it is a transformers checkpoint without sentence-transformers' files."""
         return not self.routes

@@ -17,7 +17,7 @@ from isogloss.engines.static import StaticEngine
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
 from isogloss.models.bank_workers import ModelSource, shard_maker
 from isogloss.models.encoding_checks import check_choice, languages_of, place_of, refuse_empty, shown
-from isogloss.models.engine_loading import EngineName, load_engines
+from isogloss.models.engine_loading import ENGINES, EngineName, load_engines
 from isogloss.models.fingerprints import Fingerprint
 from isogloss.models.folder import TITLE_TEMPLATE, read_model_folder
 from isogloss.models.hub import resolve_model
@@ -125,7 +125,8 @@ class Retriever:
 
         Args:
             path_or_name: A sentence-transformers folder, a checkpoint of transformers, a hub name, or `bundled`.
-            engine: `numpy` for static models without torch, `torch`, or `auto`: numpy where it can.
+            engine: `static` for static models, `onnx` for exported ones, both without torch; `torch`; or `auto`:
+                static where it can, else onnx where the folder is an export of ours, else torch.
             trust_remote_code: Whether code that comes with the model may run.
             prompts: Prompts by role instead of those of the folder.
             on_overflow: What happens when a text is longer than its tower reads.
@@ -134,7 +135,7 @@ class Retriever:
             ModelError: If it cannot be loaded.
             UsageError: If an argument is none of the allowed values.
         """
-        check_choice("engine", engine, ("auto", "numpy", "torch"))
+        check_choice("engine", engine, ENGINES)
         check_choice("on_overflow", on_overflow, ("warn", "error", "ignore"))
         folder = read_model_folder(resolve_model(path_or_name), str(path_or_name))
         by_role = resolve_prompts(folder.prompts, folder.default_prompt_name, folder.names, prompts)

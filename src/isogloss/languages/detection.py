@@ -6,9 +6,11 @@ know is judged by its script alone, and so is the difference between simplified 
 
 from __future__ import annotations
 
+import copy
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from isogloss.errors import MissingExtraError
@@ -48,12 +50,8 @@ class LanguageDetector:
     """
 
     def __init__(self, languages: Collection[str], *, least_probability: float = 0.1) -> None:
-        try:
-            from py3langid.langid import MODEL_FILE, LanguageIdentifier
-        except ModuleNotFoundError as missing:
-            raise MissingExtraError("Telling languages apart", "detect") from missing
         self._least_probability = least_probability
-        identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        identifier = copy.copy(_identifier())
         known = set(identifier.labels)
         self._labels = {tag: label for tag in {"en", *languages} if (label := _label(tag)) in known}
         identifier.set_languages(sorted(set(self._labels.values())))
@@ -78,6 +76,16 @@ class LanguageDetector:
         if script_of(text) == UNDETERMINED:
             return None
         return str(self._identifier.classify(text)[0])
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> Any:
+    """py3langid's identifier over all its languages, unpacked once; copies of it may be narrowed."""
+    try:
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    except ModuleNotFoundError as missing:
+        raise MissingExtraError("Telling languages apart", "detect") from missing
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def _label(tag: str) -> str:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from isogloss.datasets.registry import KNOWN_SETS
-from isogloss.errors import FileError, MissingExtraError
+from isogloss.errors import FileError, MissingExtraError, UnknownLanguageError
+from isogloss.languages import normalize
 
 _NAME = re.compile(r"(?:hf://)?(?:datasets/)?(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?$")
+# A code stands alone between signs; words of three letters that are codes too are none here.
+_CODES = re.compile(
+    r"(?<![A-Za-z0-9_])(?!(?:dev|raw|all|tsv|txt|csv)\b)([a-z]{2,3}(?:[_-][A-Z][a-z]{3})?)(?![A-Za-z0-9_])"
+)
 _LAYOUT_FILES = ("*.jsonl", "*.jsonl.gz", "*.json", "*.tsv", "*.tsv.gz", "*.txt", "*.parquet")
 
 
@@ -44,11 +51,39 @@ def _repositories(
 ) -> list[tuple[str, str | None, list[str]]]:
     repository, revision = hub_name(name) or (name, None)
     if repository != "miracl/miracl":
-        return [(repository, revision, list(files or _LAYOUT_FILES))]
+        return [(repository, revision, _only_languages(repository, revision, list(files or _LAYOUT_FILES), languages))]
     wanted = sorted(languages) if languages is not None else ["*"]
     topics = [f"miracl-v1.0-{language}/*/*" for language in wanted]
     corpora = [f"miracl-corpus-v1.0-{language}/*" for language in wanted]
     return [(repository, revision, topics), ("miracl/miracl-corpus", None, corpora)]
+
+
+def _only_languages(
+    repository: str, revision: str | None, patterns: list[str], languages: Collection[str] | None
+) -> list[str]:
+    """The files that name a language asked for, in themselves or their folders, and those that name none.
+
+    Without a list of files, as for what the cache holds when the hub is not to be asked, the patterns stay.
+    """
+    if languages is None:
+        return patterns
+    library = _huggingface_hub()
+    try:
+        has = library.list_repo_files(repository, repo_type="dataset", revision=revision)
+    except (library.errors.HfHubHTTPError, library.errors.LocalEntryNotFoundError, OSError, ValueError):
+        return patterns
+    matching = [name for name in has if any(fnmatch(name, pattern) for pattern in patterns)]
+    # A part of a path may look like a code by chance: where nothing would be left, all is fetched.
+    return [name for name in matching if _languages_in(name) <= set(languages)] or patterns
+
+
+def _languages_in(name: str) -> set[str]:
+    """Languages that a file's path says: `mlqa.de.en/test.parquet`, `sw-corpus/0.parquet`, `data/deu_Latn.jsonl`."""
+    found = set()
+    for part in _CODES.findall(name):
+        with suppress(UnknownLanguageError):
+            found.add(normalize(part))
+    return found
 
 
 def _snapshot(repository: str, revision: str | None, patterns: list[str]) -> Path:

@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from isogloss.datasets.aligned import both_ways
+from isogloss.datasets.beir import read_beir
 from isogloss.datasets.bitext import read_bitext
+from isogloss.datasets.frames import as_beir_folder, is_set_of_tables
 from isogloss.datasets.hub import fetch, hub_name
 from isogloss.datasets.miracl import read_miracl
 from isogloss.datasets.registry import KNOWN_SETS, LAYOUTS, layout_of
@@ -22,7 +25,7 @@ DATA_VARIABLE = "ISOGLOSS_DATA"
 
 
 def load(
-    name_or_path: str | os.PathLike[str],
+    name_or_path: Any,
     *,
     query_languages: Iterable[str] | None = None,
     passage_languages: Iterable[str] | None = None,
@@ -34,7 +37,8 @@ def load(
     environment variable ISOGLOSS_DATA names, and on the Hugging Face hub, where the extra `hub` is installed.
 
     Args:
-        name_or_path: A file or folder in a known layout, the name of a known set, or `owner/name` on the hub.
+        name_or_path: A file or folder in a known layout, the name of a known set, or `owner/name` on the hub; or the
+            tables `corpus`, `queries` and `qrels` in a mapping: data frames, data sets of Hugging Face, or lists.
         query_languages: Languages of the queries to keep, in any spelling; all by default.
         passage_languages: Languages of the passages to keep; every translation of a relevant passage is then relevant.
             All by default, with the judgements of the source.
@@ -49,6 +53,10 @@ def load(
         UsageError: With all languages that are unknown or that the set does not have.
     """
     queries, passages = _languages(query_languages, passage_languages)
+    if is_set_of_tables(name_or_path):
+        with as_beir_folder(name_or_path) as folder:
+            whole = replace(read_beir(folder, split=split), name="tables")
+        return whole.select(query_languages=queries, passage_languages=passages)
     known = KNOWN_SETS.get(str(name_or_path))
     if known is not None and known.both_ways and not Path(name_or_path).exists():
         whole = replace(both_ways(load(known.both_ways, split=split)), name=known.name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from isogloss.datasets.collecting import MEND, Languages
+from isogloss.datasets.frames import as_file, is_table
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
 from isogloss.files import read_jsonl, read_lines
 from isogloss.files.reading import shorten
@@ -23,7 +24,7 @@ _FILE_NAME = re.compile(r"(?:.*\.)?([a-z]{2,3}(?:_[A-Za-z]{4})?)-([a-z]{2,3}(?:[
 
 
 def read_parallel(
-    path: str | os.PathLike[str],
+    path: Any,
     *,
     pairs: Iterable[tuple[str, str]] | None = None,
     source: str | None = None,
@@ -31,7 +32,8 @@ def read_parallel(
     """Reads translation pairs.
 
     Args:
-        path: A two-column TSV or a multi-way JSON-lines file, compressed where its name ends in `.gz`.
+        path: A two-column TSV or a multi-way JSON-lines file, compressed where its name ends in `.gz`; or a data set of
+            Hugging Face, a data frame, or a list of objects, with a column for each language.
         pairs: (source language, target language), which a multi-way file needs unless English to all others is meant.
             For a TSV one pair: the languages of its columns, by default those of its name (`en-de.tsv`).
         source: Name recorded in each row; by default the file's name.
@@ -44,6 +46,9 @@ def read_parallel(
         DataError: With all broken lines and unknown languages, or if no row has one of the pairs.
         UnknownLanguageError: If a pair names no known language.
     """
+    if is_table(path):
+        with as_file(path, source or "table") as written:
+            return read_parallel(written, pairs=pairs, source=source)
     place = Path(path)
     chosen = None if pairs is None else [(normalize(first), normalize(second)) for first, second in pairs]
     if ".tsv" in place.suffixes[-2:]:

@@ -11,7 +11,6 @@ A line with several positives gives a row for each. Texts carry no prompts.
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from isogloss.datasets.collecting import MEND, Languages, read_string
+from isogloss.datasets.frames import as_file, is_table
 from isogloss.errors import DataError, Fault, raise_faults
 from isogloss.files import read_jsonl
 from isogloss.records import GeneratedQuery, Row
@@ -50,16 +50,17 @@ class _Source:
 
 
 def read_rows(
-    path: str | os.PathLike[str],
+    path: Any,
     *,
     language: str | None = None,
     passage_language: str | None = None,
     source: str | None = None,
 ) -> list[Row]:
-    """Reads training rows from a JSON-lines file.
+    """Reads training rows from a JSON-lines file, or from a table in memory.
 
     Args:
-        path: The file, compressed where its name ends in `.gz`.
+        path: The file, compressed where its name ends in `.gz`; or a data set of Hugging Face, a data frame, or a list
+            of objects with the same keys.
         language: Language of queries whose line names none.
         passage_language: Language of passages whose line names none; by default that of their query.
         source: Name recorded in each row; by default the file's name.
@@ -71,6 +72,9 @@ def read_rows(
         FileError: If the file cannot be read.
         DataError: With all broken lines, empty texts and unknown languages.
     """
+    if is_table(path):
+        with as_file(path, source or "table") as written:
+            return read_rows(written, language=language, passage_language=passage_language, source=source)
     place = Path(path)
     faults: list[Fault] = []
     languages = Languages(faults)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.resources
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -123,14 +123,16 @@ async def _lifespan(encoder: Encoder, searcher: Searcher | None, app: Starlette)
     queues: list[Any] = [encoder.queue, *([searcher.queue] if searcher else [])]
     for queue in queues:
         queue.start()
-    preparing = asyncio.get_running_loop().run_in_executor(None, searcher.corpus.prepare) if searcher else None
+    # A daemon, for a lexical index of many passages takes longer to make than anybody waits for a service to stop.
+    preparing = threading.Thread(target=searcher.corpus.prepare, daemon=True) if searcher else None
+    if preparing is not None:
+        preparing.start()
     try:
         yield
     finally:
         for queue in queues:
             await queue.stop()
-        if searcher is not None and preparing is not None:
-            await preparing
+        if searcher is not None and preparing is not None and not preparing.is_alive():
             searcher.corpus.close()
 
 

@@ -23,7 +23,6 @@ from isogloss.indexing.lexical_files import forget_lexical
 from isogloss.indexing.manifest import IndexOptions, read_about, write_about
 from isogloss.indexing.protocol import (
     EVERY_PASSAGE,
-    EXACT_BELOW,
     IndexAbout,
     Scores,
     Where,
@@ -125,7 +124,7 @@ class EmbeddedIndex:
     def search(self, vectors: NDArray[Any], *, k: int, where: Where = EVERY_PASSAGE) -> list[Scores]:
         """Finds the k best passages for each vector."""
         allowed = self.count(where)
-        found = self._nearest(vectors, k, where, exact=allowed <= EXACT_BELOW)
+        found = self._nearest(vectors, k, where, exact=allowed <= self._options.exact_below)
         short = [row for row, scores in enumerate(found) if len(scores) < min(k, allowed)]
         if short:
             again = self._nearest(np.asarray(vectors)[short], k, where, exact=True)

@@ -24,6 +24,8 @@ class IndexOptions:
         build_effort: Candidates looked at for each passage while the graph is built (ef_construct).
         search_effort: Candidates looked at for each query (ef), and at least 2 k.
         oversampling: With int8, how many times k candidates are compared again by their float16 vectors.
+        exact_below: A search among at most so many passages compares each of them: through a narrow filter, a search
+            of the graph loses recall.
         threads: Threads that build the graph; 0 is one for each core.
     """
 
@@ -31,6 +33,7 @@ class IndexOptions:
     build_effort: int = 128
     search_effort: int = 128
     oversampling: float = 3.0
+    exact_below: int = 20_000
     threads: int = 0
 
 

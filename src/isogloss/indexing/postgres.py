@@ -1,7 +1,8 @@
 """An index in PostgreSQL with the extension pgvector, through `psycopg`.
 
 `postgresql://user@host/database?table=passages`; all other parameters are libpq's, and passwords may come from its
-usual places (PGPASSWORD, .pgpass). Any number of processes read and write; a write is a transaction, durable when it returns.
+usual places (PGPASSWORD, .pgpass). Any number of processes read and write; a write is a transaction, durable when it
+returns.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from isogloss.errors import DataError, FileError, MissingExtraError, UsageError
 from isogloss.indexing.manifest import IndexOptions, about_from_json, about_to_json
 from isogloss.indexing.protocol import (
     EVERY_PASSAGE,
-    EXACT_BELOW,
     IndexAbout,
     Scores,
     Where,
@@ -149,7 +149,7 @@ class PostgresIndex:
     def search(self, vectors: NDArray[Any], *, k: int, where: Where = EVERY_PASSAGE) -> list[Scores]:
         """Finds the k best passages for each vector."""
         allowed = self.count(where)
-        found = self._nearest(vectors, k, where, exact=allowed <= EXACT_BELOW)
+        found = self._nearest(vectors, k, where, exact=allowed <= self._options.exact_below)
         short = [row for row, scores in enumerate(found) if len(scores) < min(k, allowed)]
         if short:
             again = self._nearest(np.asarray(vectors)[short], k, where, exact=True)

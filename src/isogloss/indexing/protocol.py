@@ -21,9 +21,6 @@ from isogloss.engines.hashing import parts_digest
 from isogloss.errors import DataError, Fault, StaleBankError, UsageError, raise_faults
 from isogloss.records import Text
 
-EXACT_BELOW = 20_000
-"""Subsets of at most so many passages are compared one by one: a graph search through a narrow filter loses recall."""
-
 PRECISIONS = ("float32", "float16", "int8")
 Value = str | int
 Scores = dict[str, float]

@@ -99,7 +99,7 @@ def test_no_references(query):
     [
         ("Di mana letak sungai yang paling panjang?", "id", True),
         ("Where is the longest river in the world?", "id", False),
-        ("灯塔有多高", "ja", True),
+        ("灯塔有多高", "ja", False),
         ("世界で一番長い川はどこですか", "zh", False),
         ("세계에서 가장 긴 강은 어디입니까?", "ko", True),
         ("Bushe umulonga uukalamba waba kwi?", "bem", True),
@@ -133,8 +133,6 @@ def test_the_round_trip_keeps_what_is_found_again():
     # "a?" ties between 1 and 3, and the higher id comes first.
     assert [(one.text, one.provenance["round_trip_rank"]) for one in kept] == [("a!", 1), ("c?", 1)]
     assert tally.dropped == {"en": {"round trip": 2}}
-    assert [one.text for one in found_again(candidates, passages, ByFirstLetter(), k=2, tally=Tally())] == [
-        "a?",
-        "a!",
-        "c?",
-    ]
+    # Behind "b two" the others tie at 0 for "b?", and 4 is the highest id.
+    again = found_again(candidates, passages, ByFirstLetter(), k=2, tally=Tally())
+    assert [one.provenance["round_trip_rank"] for one in again] == [2, 1, 2, 1]

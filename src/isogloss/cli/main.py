@@ -19,6 +19,7 @@ from isogloss.cli.generate import generate
 from isogloss.cli.generator import generator_app
 from isogloss.cli.index import index
 from isogloss.cli.mine import mine
+from isogloss.cli.mteb import mteb_app
 from isogloss.cli.recipe import recipe_app
 from isogloss.cli.report import report
 from isogloss.cli.search import search
@@ -70,6 +71,7 @@ app.command(epilog="Example: isogloss doctor")(doctor)
 app.add_typer(generator_app, name="generator")
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(data_app, name="data")
+app.add_typer(mteb_app, name="mteb")
 
 
 def main() -> None:

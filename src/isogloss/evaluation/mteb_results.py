@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from isogloss.errors import DataError, UsageError
+from isogloss.errors import DataError, FileError, UsageError
 from isogloss.evaluation.measures import score_run
-from isogloss.files import read_json, write_json
+from isogloss.evaluation.pairs import MIXED, parse_pairs, with_languages
+from isogloss.files import check_folder, read_json, read_run, write_json
 from isogloss.languages import iso_639_3, usual_script
-from isogloss.records import Qrels, Run
+from isogloss.records import EvalSet, Qrels, Run
 
 CUTOFFS = (1, 3, 5, 10, 20, 100, 1000)
 _MEASURES = {
@@ -72,6 +73,33 @@ def result_entry(
         raise UsageError(f"'{main_score}' is no score here", next_step=f"There are: {', '.join(scores)}.")
     codes = list(dict.fromkeys(mteb_language(tag) for tag in languages))
     return {**scores, "main_score": scores[main_score], "hf_subset": subset, "languages": codes}
+
+
+def entries_of_runs(folder: Path, eval_set: EvalSet, *, main_score: str) -> list[dict[str, Any]]:
+    """An entry for each run of a folder that is named as a pair of languages, such as `de-en.trec.gz`.
+
+    Raises:
+        FileError: If there is no such run.
+        UsageError: If a name is no pair of the set.
+    """
+    tagged = with_languages(eval_set)
+    entries = []
+    for path in sorted(check_folder(folder).glob("*.trec*")):
+        (pair,) = parse_pairs(path.name.partition(".trec")[0], tagged)[0].pairs
+        mixed = pair.passage_language == MIXED
+        whole = tagged.mixed_pool() if mixed else tagged.pair(pair.query_language, pair.passage_language)
+        asked = {query.id for query in whole.queries if query.language == pair.query_language}
+        qrels = {query: grades for query, grades in whole.qrels.items() if query in asked}
+        run = read_run(path)
+        # A cut-off beyond what was kept of a ranking would give a wrong number.
+        deepest = max((len(ranked) for ranked in run.values()), default=0)
+        cutoffs = [cutoff for cutoff in CUTOFFS if cutoff <= max(deepest, 1) or deepest >= len(whole.passages)]
+        languages = (pair.query_language, *(whole.passage_languages if mixed else (pair.passage_language,)))
+        scores = mteb_scores(qrels, run, cutoffs=cutoffs)
+        entries.append(result_entry(scores, main_score=main_score, subset=str(pair), languages=languages))
+    if not entries:
+        raise FileError(f"{folder} has no runs", next_step="Give a folder that `isogloss evaluate` wrote.")
+    return entries
 
 
 def write_results(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +21,13 @@ PairsOption = Annotated[
 ]
 
 
+class SystemName(str, Enum):
+    """What is measured."""
+
+    DENSE = "dense"
+    HYBRID = "hybrid"
+
+
 class EvaluateSettings(BaseModel):
     """What `--set` can change.
 
@@ -28,6 +36,8 @@ class EvaluateSettings(BaseModel):
         resamples: Samples of the bootstrap behind the intervals.
         seed: Its seed.
         on_overflow: What happens to a text that is longer than the model reads.
+        fusion: With `--system hybrid`, how BM25 joins: by reciprocal ranks, or by weighted scores.
+        weight: Share of the model in the fusion.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -35,6 +45,8 @@ class EvaluateSettings(BaseModel):
     resamples: int = Field(default=1000, ge=1)
     seed: int = 13
     on_overflow: Literal["warn", "error", "ignore"] = "warn"
+    fusion: Literal["rrf", "weighted"] = "rrf"
+    weight: float = Field(default=0.5, ge=0, le=1)
 
 
 def evaluate(
@@ -44,6 +56,9 @@ def evaluate(
     pairs: PairsOption = None,
     bank: Annotated[Path | None, typer.Option("--bank", help="Passage vectors of this model, made before.")] = None,
     bm25: Annotated[bool, typer.Option("--bm25", help="Measure BM25 beside it, within each language.")] = False,
+    system: Annotated[
+        SystemName, typer.Option("--system", help="The model alone, or fused with BM25: dense or hybrid.")
+    ] = SystemName.DENSE,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there.")] = False,
     overrides: SetOption = None,
     dry_run: DryRunFlag = False,
@@ -57,6 +72,7 @@ def evaluate(
         from isogloss.evaluation.evaluate import check_plan
         from isogloss.evaluation.evaluate import evaluate as measure
         from isogloss.evaluation.report import evaluation_grids
+        from isogloss.evaluation.systems import HybridFusion
         from isogloss.models.retriever import Retriever
 
         settings = with_overrides(EvaluateSettings(), overrides)
@@ -79,6 +95,7 @@ def evaluate(
             out=out,
             bank=opened,
             bm25=bm25,
+            hybrid=HybridFusion(settings.fusion, settings.weight) if system is SystemName.HYBRID else None,
             name=model,
             resamples=settings.resamples,
             seed=settings.seed,

@@ -1,10 +1,11 @@
-"""What can be evaluated: a retriever, with or without a bank, and BM25; both answer a set with a run."""
+"""What can be evaluated: a retriever, with or without a bank, BM25, and both fused; each answers a set with a run."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from isogloss.evaluation.pairs import MIXED, Pair
 from isogloss.indexing.exact import VectorTable, search
 from isogloss.indexing.lexical import LexicalIndex
+from isogloss.indexing.search_index import CANDIDATES, fused
 from isogloss.records import EvalSet, Run, Text
 
 
@@ -98,6 +100,53 @@ class LexicalSystem:
         for queries, passages in _pools(eval_set):
             run |= LexicalIndex(passages).search(queries, k=k)
         return run
+
+
+@dataclass(frozen=True)
+class HybridFusion:
+    """How dense and lexical search are joined.
+
+    Attributes:
+        fusion: `rrf`, by reciprocal ranks, or `weighted`, by scores brought to 0 … 1.
+        weight: Share of the dense stage, 0 to 1.
+        depth: Candidates of each stage, and at least as many as results are asked for.
+    """
+
+    fusion: Literal["rrf", "weighted"] = "rrf"
+    weight: float = 0.5
+    depth: int = CANDIDATES
+
+
+class HybridSystem:
+    """A dense system and BM25, fused as `isogloss search --hybrid` fuses them.
+
+    Args:
+        dense: The dense system.
+        settings: How they are joined.
+    """
+
+    def __init__(self, dense: DenseSystem, settings: HybridFusion) -> None:
+        self.name = f"{dense.name} + BM25 ({settings.fusion}, {settings.weight:g})"
+        self._dense = dense
+        self._lexical = LexicalSystem()
+        self._settings = settings
+
+    def refusal(self, pair: Pair) -> str:
+        """Empty: across languages BM25 adds names and numbers."""
+        return ""
+
+    def prepare(self, queries: Sequence[Text], passages: Sequence[Text]) -> None:
+        """Encodes all texts."""
+        self._dense.prepare(queries, passages)
+
+    def search(self, eval_set: EvalSet, k: int) -> Run:
+        """Finds the k best passages of each query within its pool."""
+        depth = max(k, self._settings.depth)
+        dense, lexical = self._dense.search(eval_set, depth), self._lexical.search(eval_set, depth)
+        names = list(dense)
+        stages = [[dict(run.get(name, {})) for name in names] for run in (dense, lexical)]
+        joined = fused(*stages, fusion=self._settings.fusion, weight=self._settings.weight, k=k)
+        return dict(zip(names, joined, strict=True))
 
 
 class _Vectors:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from isogloss.engines.bank_manifest import file_digest
-from isogloss.engines.batching import one_ahead, token_budget_batches, usable_cores
+from isogloss.engines.batching import TOKENS_PER_BATCH, one_ahead, token_budget_batches, usable_cores
 from isogloss.engines.hashing import tokenizer_digest
 from isogloss.engines.pooling import Pooling, padded, unit_rows
 from isogloss.engines.protocol import Encoded, Progress, SavedModule
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 ONNX_FILE = Path("onnx", "model.onnx")
 TEXTS_PER_CHUNK = 4096
-TOKENS_PER_BATCH = 4096
 UNLIMITED_LENGTH = 1_000_000
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUTS = ("sentence_embedding", "last_hidden_state", "token_embeddings")

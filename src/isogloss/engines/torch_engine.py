@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from isogloss.engines.batching import one_ahead, token_budget_batches
+from isogloss.engines.batching import TOKENS_PER_BATCH, one_ahead, token_budget_batches
 from isogloss.engines.pooling import LEGACY_POOLING_KEYS
 from isogloss.engines.protocol import Encoded, Progress, SavedModule
 from isogloss.engines.sentence_transformers_modules import Pooling, Transformer
@@ -21,7 +21,6 @@ from isogloss.engines.torch_tower import Tokens, TorchTower, pooling_modes
 from isogloss.errors import ModelError
 
 TEXTS_PER_CHUNK = 4096
-TOKENS_PER_BATCH = 8192
 
 
 class TorchEngine:

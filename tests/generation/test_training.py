@@ -136,7 +136,7 @@ def test_it_learns_and_opens_again(rows, tmp_path):
     first = float(
         next(iter((tmp_path / "run" / "train-log.jsonl").read_text().splitlines())).split('"loss": ')[1].split(",")[0]
     )
-    assert report.losses["loss"] < 0.7 * first
+    assert report.losses["loss"] < 0.8 * first
     generator = QueryGenerator.load(report.model)
     assert (generator.max_source_tokens, generator.prompt) == (48, Prompt())
     assert not generator.model.training
@@ -188,3 +188,9 @@ def test_the_prompt_names_the_language_of_the_query():
 def test_a_prompt_without_its_fields_is_refused(template):
     with pytest.raises(UsageError, match="prompt"):
         Prompt(template)
+
+
+def test_a_new_tokenizer_keeps_every_character(generator):
+    text = "Ünknown 灯塔: São, हिन्दी?"
+    tokens = generator.tokenizer(text)["input_ids"]
+    assert generator.tokenizer.decode(tokens, skip_special_tokens=True).strip() == text

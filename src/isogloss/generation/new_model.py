@@ -12,21 +12,26 @@ from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGene
 from isogloss.generation.settings import NewGeneratorSettings
 
 PADDING, END, UNKNOWN = "<pad>", "</s>", "<unk>"
+LONGEST_PIECE = 16
 SPECIAL_TOKENS = (PADDING, END, UNKNOWN)
 
 
 def new_tokenizer(texts: Iterable[str], pieces: int) -> PreTrainedTokenizerFast:
-    """A Unigram tokenizer of at most `pieces` pieces, whose texts end with `</s>`.
+    """A byte-level BPE tokenizer of at most `pieces` pieces and 256 bytes, whose texts end with `</s>`.
 
-    Case is kept, for what is generated is read by people; rare characters fall back to their bytes.
+    BPE, because a resumed run makes it again: the trainer of Unigram pieces gives other ones each time. Case is kept,
+    for what is generated is read by people.
     """
-    tokenizer = Tokenizer(models.Unigram(byte_fallback=True))
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
-    special_tokens = [*SPECIAL_TOKENS, *(f"<0x{byte:02X}>" for byte in range(256))]
-    trainer = trainers.UnigramTrainer(
-        vocab_size=pieces + 256, special_tokens=special_tokens, unk_token=UNKNOWN, show_progress=False
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=pieces + 256,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        max_token_length=LONGEST_PIECE,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     end = tokenizer.token_to_id(END)

@@ -75,6 +75,8 @@ def build_index(
         index = create_engine(url, about, options)
     try:
         written = _write(index, bank, progress=progress, there=index.count())
+        # Before it is called finished: a build killed in here goes on when it is run again.
+        index.optimize()
         index.finish()
         return _report(index, IndexReport(str(url), written=written), began)
     finally:

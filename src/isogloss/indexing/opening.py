@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from isogloss.engines.bank import Bank
 from isogloss.engines.bank_manifest import MANIFEST_NAME
-from isogloss.errors import UsageError, did_you_mean
+from isogloss.errors import DataError, UsageError, did_you_mean
 from isogloss.indexing.bank_index import BankIndex
 from isogloss.indexing.manifest import IndexOptions
 from isogloss.indexing.protocol import PRECISIONS, Index, IndexAbout
@@ -39,6 +39,10 @@ def open_index(
     retriever = Retriever.load(model) if isinstance(model, (str, Path)) else model
     index = open_engine(url, options)
     try:
+        if index.about.building:
+            raise DataError(
+                f"{url} is unfinished", next_step="Run the `isogloss index` that made it again; it goes on."
+            )
         return SearchIndex(index, retriever)
     except BaseException:
         index.close()

@@ -4,15 +4,17 @@
 2. Frequent words of spaced scripts are whole; every other word is cut into known pieces.
 3. Unspaced scripts are cut apart from spaced ones, and no piece of theirs begins a word.
 4. A language's weight, not the amount of its text, decides how many of its words are whole.
-5. The start gives rare pieces long vectors, frequent pieces short ones, and the unknown piece none.
+5. The start gives rare pieces long vectors, frequent pieces short ones, and the unknown piece nearly none.
 """
 
 from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
-from isogloss.models.static_start import piece_counts, static_start
+from isogloss.models.associations import Associations
+from isogloss.models.static_start import piece_counts, random_directions, static_start, with_teacher, with_translations
 from isogloss.models.vocabulary import balanced_shares, build_tokenizer, count_words, new_tokenizer
 
 TEXTS = {
@@ -79,12 +81,36 @@ def test_rare_words_are_left_out_and_rare_runs_are_not():
 
 def test_the_start_is_long_for_rare_pieces(tokenizer, shares):
     counts = piece_counts(tokenizer, shares)
-    vectors = static_start(counts, dimension=64, seed=0)
+    directions = random_directions(len(counts), dimension=64, seed=0)
+    assert np.allclose(np.linalg.norm(directions, axis=1), 1.0, atol=1e-5)
+    vectors = static_start(directions, counts)
     lengths = np.linalg.norm(vectors, axis=1)
-    assert lengths[0] == 0.0
+    assert 0.0 < lengths[0] < lengths[1:].min()
     frequent, rare = int(np.argmax(counts)), int(np.argmin(counts[1:])) + 1
     assert lengths[frequent] < lengths[rare]
-    assert np.array_equal(vectors, static_start(counts, dimension=64, seed=0))
+    assert np.array_equal(directions, random_directions(len(counts), dimension=64, seed=0))
+
+
+def test_a_teacher_makes_its_words_alike_and_leaves_the_others():
+    directions = random_directions(40, dimension=32, seed=0)
+    taught = np.random.default_rng(1).standard_normal((20, 12)).astype(np.float32)
+    taught[1] = taught[0]
+    mixed = with_teacher(directions, np.arange(10, 30), taught, share=0.8, seed=0)
+    assert np.allclose(np.linalg.norm(mixed, axis=1), 1.0, atol=0.5)
+    assert mixed[10] @ mixed[11] > directions[10] @ directions[11] + 0.3
+    untouched = [*range(10), *range(30, 40)]
+    assert np.array_equal(mixed[untouched], directions[untouched])
+    assert np.array_equal(with_teacher(directions, np.arange(10, 30), taught, share=0.0, seed=0), directions)
+
+
+def test_a_translation_turns_towards_what_it_translates():
+    directions = random_directions(3, dimension=64, seed=0)
+    found = Associations(csr_matrix(([1.0], ([2], [1])), shape=(3, 3)), np.asarray([0.0, 0.0, 1.0]))
+    turned = with_translations(directions, found, own=0.6)
+    assert np.allclose(turned[:2], directions[:2], atol=1e-6)
+    assert turned[2] @ directions[1] > 0.7
+    assert turned[2] @ directions[2] > 0.5
+    assert np.allclose(with_translations(directions, found, own=0.0)[2], directions[1], atol=1e-6)
 
 
 def test_a_tokenizer_comes_back_from_its_file(tokenizer, tmp_path):

@@ -3,6 +3,8 @@
 1. It is made once: a second run finds it, with the same bits, and another recipe is refused in the same folder.
 2. Its vocabulary knows the texts of every wanted language, and of no other.
 3. What is trained from it is saved as float16 where the recipe says so.
+4. Texts of evaluation sets have no part in it.
+5. With translations and a teacher, a word begins near its translation, and near what the teacher takes for alike.
 """
 
 import json
@@ -14,6 +16,7 @@ from isogloss.errors import UsageError
 from isogloss.models.retriever import Retriever
 from isogloss.recipe import NewModelSettings
 from isogloss.training import train
+from isogloss.training.sources.apart import Apart
 from isogloss.training.start import start_model
 from tests.conftest import TINY_TEXTS
 
@@ -79,3 +82,38 @@ def test_a_recipe_trains_it_and_halves_it(texts, tmp_path):
     assert report.drift > 0
     again = train(str(recipe), tmp_path / "run", progress=False)
     assert Retriever.load(again.model).query.fingerprint == trained.query.fingerprint
+
+
+def test_evaluation_texts_have_no_part_in_it(texts, tmp_path):
+    held = tmp_path / "queries.jsonl"
+    held.write_text(json.dumps({"_id": "1", "text": "Quixotic zephyrs blow"}), encoding="utf-8")
+    with texts.open("a", encoding="utf-8") as file:
+        for line in range(9):
+            file.write(json.dumps({"_id": f"x{line}", "en": "quixotic zephyrs blow!", "de": TINY_TEXTS[2]}) + "\n")
+    wide = settings(texts, whole_words=200)
+    without = start_model(wide, tmp_path / "without", lambda line: None, Apart([str(held)]))
+    with_all = start_model(wide, tmp_path / "with", lambda line: None)
+    assert "▁zephyrs" in with_all.query.engine.tokenizer.get_vocab()
+    assert "▁zephyrs" not in without.query.engine.tokenizer.get_vocab()
+
+
+def test_translations_and_a_teacher_decide_where_words_begin(tmp_path, tiny_static):
+    words = [("lamp", "lampe"), ("ship", "schiff"), ("harbour", "hafen"), ("keeper", "wärter")]
+    path = tmp_path / "words.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for line in range(48):
+            (one, eins), (two, zwei) = words[line % 4], words[(line // 4 + line) % 4]
+            file.write(
+                json.dumps({"_id": str(line), "en": f"{one} {two} {line}", "de": f"{zwei} {eins} {line}"}) + "\n"
+            )
+    said = []
+    made = settings(
+        path, whole_words=90, pieces=100, dimension=64, start="translations", teacher=str(tiny_static), least_count=1
+    )
+    retriever = start_model(made, tmp_path / "run", said.append)
+    assert any("English words" in line for line in said)
+    english = retriever.encode_query([english for english, _ in words])
+    german = retriever.encode_query([german for _, german in words])
+    assert np.diag(english @ german.T).min() > 0.6
+    plain = start_model(settings(path, whole_words=90, pieces=100, dimension=64), tmp_path / "plain", said.append)
+    assert np.abs(plain.encode_query(["lamp"]) @ plain.encode_query(["lampe"]).T).max() < 0.5

@@ -26,15 +26,23 @@ class _OpenSection(BaseModel):
 
 
 class NewModelSettings(_Section):
-    """A static model made from nothing but texts: its vocabulary, and random vectors to begin with.
+    """A static model made from texts: its vocabulary, and vectors to begin with.
 
     Attributes:
         parallel: Files with many languages a line, or two-column files; patterns may be given.
         rows: Files of training rows.
+        lexicons: Files of words in many languages; like `parallel` they say which pieces mean the same.
         languages: Languages whose texts make the vocabulary.
         favoured: Those of them that weigh `favour` times as much as others.
         favour: That factor.
         english: Weight of English.
+        start: `random` gives each piece a random direction; `translations` turns those of other languages towards
+            the English pieces that they go with in `parallel` and `lexicons`.
+        own_direction: How much of its own direction a piece keeps there, from 0 to 1 (ours).
+        lexicon_weight: What a line of a lexicon counts there; a line of a parallel file counts 1 (ours).
+        file_weights: Factors on files by the beginning of their names, for the counts of translations.
+        teacher: Path or name of a retriever whose vectors of English words take the place of random directions.
+        teacher_share: Cosine of such a direction and the teacher's, from 0 to 1 (ours).
         dimension: Length of a vector.
         whole_words: Words with a vector of their own.
         pieces: Pieces for all other words and for unspaced scripts.
@@ -46,10 +54,17 @@ class NewModelSettings(_Section):
 
     parallel: list[str]
     rows: list[str] = Field(default_factory=list)
+    lexicons: list[str] = Field(default_factory=list)
     languages: list[str] = Field(min_length=1)
     favoured: list[str] = Field(default_factory=list)
     favour: float = Field(default=4.0, gt=0)
     english: float = Field(default=5.0, gt=0)
+    start: Literal["random", "translations"] = "random"
+    own_direction: float = Field(default=0.3, ge=0, le=1)
+    lexicon_weight: float = Field(default=2.0, gt=0)
+    file_weights: dict[str, float] = Field(default_factory=dict)
+    teacher: str | None = None
+    teacher_share: float = Field(default=0.8, ge=0, le=1)
     dimension: int = Field(default=256, ge=2)
     whole_words: int = Field(default=30_000, ge=1)
     pieces: int = Field(default=30_000, ge=100)
@@ -236,11 +251,13 @@ class Recipe(_Section):
     Paths in it are relative to the folder that the run is started in.
 
     Attributes:
+        keep_apart: JSONL files of evaluation sets whose texts no source may hold: rows with one of them are dropped.
         plugins: Python files with terms of your own; they are code that runs with your rights.
     """
 
     description: str = ""
     plugins: list[str] = Field(default_factory=list)
+    keep_apart: list[str] = Field(default_factory=list)
     model: ModelSettings = Field(default_factory=ModelSettings)
     teacher: TeacherSettings | None = None
     sources: dict[str, SourceSettings] = Field(min_length=1)
@@ -258,6 +275,8 @@ class Recipe(_Section):
         content = self.model_dump(mode="json", exclude={"description", "evaluate", "expect"})
         if not self.plugins:
             content.pop("plugins")
+        if not self.keep_apart:
+            content.pop("keep_apart")
         for field in ("logging_steps", "save_strategy", "save_steps", "save_total_limit", "report_to"):
             content["train"].pop(field)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

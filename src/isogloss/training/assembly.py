@@ -13,6 +13,7 @@ from isogloss.recipe import Check, Recipe, load_recipe
 from isogloss.training.objective import BoundTerm, Objective
 from isogloss.training.plugins import Registries, registries
 from isogloss.training.sources import Source, SourceContext
+from isogloss.training.sources.apart import Apart
 from isogloss.training.texts import TextTable
 
 _TERM_FIELDS = ("term", "on", "weight")
@@ -95,8 +96,10 @@ def bind_objective(recipe: Recipe) -> Objective:
     return Objective(terms)
 
 
-def open_sources(recipe: Recipe, texts: TextTable, passage_text: Callable[[str, str], str]) -> dict[str, Source]:
-    """The sources of a recipe, read.
+def open_sources(
+    recipe: Recipe, texts: TextTable, passage_text: Callable[[str, str], str], apart: Apart | None = None
+) -> dict[str, Source]:
+    """The sources of a recipe, read, without the texts that are kept apart.
 
     Raises:
         DataError: If files are faulty or give no rows, or languages are not in them.
@@ -107,7 +110,9 @@ def open_sources(recipe: Recipe, texts: TextTable, passage_text: Callable[[str, 
     faults: list[Fault] = []
     for index, (name, settings) in enumerate(recipe.sources.items()):
         kind = _options(kinds, settings.kind or name, settings.options, f"sources.{name}")
-        context = SourceContext(name, index, recipe.train.seed, texts, passage_text, opened=dict(sources))
+        context = SourceContext(
+            name, index, recipe.train.seed, texts, passage_text, opened=dict(sources), apart=apart or Apart()
+        )
         sources[name] = kind.open(settings, context)
         faults.extend(context.faults)
     raise_faults(DataError, "training data", faults, "Nothing was started.")

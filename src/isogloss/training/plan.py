@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +49,13 @@ class Plan:
 
 
 def make_plan(
-    recipe: Recipe, steps: int, sources: Mapping[str, Source], objective: Objective, towers: nn.Module
+    recipe: Recipe,
+    steps: int,
+    sources: Mapping[str, Source],
+    objective: Objective,
+    towers: nn.Module,
+    *,
+    notes: Iterable[str] = (),
 ) -> Plan:
     """The plan of a run over these sources and towers."""
     parameters = list(towers.parameters())
@@ -61,12 +67,12 @@ def make_plan(
             rows = sum(sources[name].batch for name in bound.sources)
             given = max(_given(sources[name]) for name in bound.sources)
             negatives[bound.name] = int(count(rows, given))
-    notes = []
+    noted = list(notes)
     rate = recipe.train.learning_rate
     if rate < _LOW_RATE:
         still = sum(_standing_still(parameter.detach(), rate) for parameter in trained)
         total = max(sum(parameter.numel() for parameter in trained), 1)
-        notes.append(
+        noted.append(
             f"at a learning rate of {rate:g}, {100 * still / total:.1f} % of the weights stand still in float32"
         )
     return Plan(
@@ -75,7 +81,7 @@ def make_plan(
         negatives=negatives,
         trained=sum(parameter.numel() for parameter in trained),
         frozen=sum(parameter.numel() for parameter in parameters if not parameter.requires_grad),
-        notes=tuple(notes),
+        notes=tuple(noted),
     )
 
 

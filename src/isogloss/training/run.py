@@ -38,6 +38,7 @@ from isogloss.training.settings import (
     training_arguments,
 )
 from isogloss.training.sources import Source
+from isogloss.training.sources.apart import Apart
 from isogloss.training.sources.reading import file_hashes
 from isogloss.training.start import START, start_model
 from isogloss.training.step import Batch, CachedStep, Encoder
@@ -127,7 +128,7 @@ def train(
     if retriever is None and chosen.model.new is not None:
         if processes.rank:
             processes.wait()  # the first process makes it, the others find it
-        retriever = start_model(chosen.model.new, folder, say)
+        retriever = start_model(chosen.model.new, folder, say, Apart(chosen.keep_apart))
         if not processes.rank:
             processes.wait()
     run = _Run.prepare(chosen, retriever)
@@ -199,8 +200,9 @@ class _Run:
 
     @cached_property
     def data(self) -> dict[str, dict[str, str]]:
-        """Hash of each file of each source."""
-        return {name: file_hashes(self.recipe.sources[name].paths) for name in self.sources}
+        """Hash of each file of each source, and of those that they are kept apart from."""
+        found = {name: file_hashes(self.recipe.sources[name].paths) for name in self.sources}
+        return found | ({"keep_apart": file_hashes(self.recipe.keep_apart)} if self.recipe.keep_apart else {})
 
     @cached_property
     def digest(self) -> str:
@@ -226,7 +228,8 @@ class _Run:
             base = base.untie(frozen_passage=True)
         texts = TextTable()
         objective = bind_objective(recipe)
-        sources = open_sources(recipe, texts, _passage_text(base))
+        apart = Apart(recipe.keep_apart)
+        sources = open_sources(recipe, texts, _passage_text(base), apart)
         check_roles(objective, sources)
         if recipe.teacher is None and any(bound.teacher_roles for bound in objective.terms):
             raise RecipeError("a term matches a teacher, and the recipe has none", next_step="Add: teacher: {bank: …}")
@@ -235,7 +238,7 @@ class _Run:
         set_module_options(towers, recipe.train)
         steps = step_count(recipe.train, sources)
         check_arguments(recipe.train, steps)
-        plan = make_plan(recipe, steps, sources, objective, towers)
+        plan = make_plan(recipe, steps, sources, objective, towers, notes=apart.notes())
         return cls(recipe, base, towers, texts, sources, objective, plan)
 
     def draw(self, step: int) -> Batch:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from isogloss.errors import Fault
 from isogloss.recipe import SourceSettings
 from isogloss.records import Role
+from isogloss.training.sources.apart import Apart
 from isogloss.training.texts import Ids, TextTable, unique_numbers
 
 KindClass = TypeVar("KindClass", bound=type[Any])
@@ -98,6 +99,7 @@ class SourceContext:
         passage_text: How a title and a passage become one text.
         faults: Where it puts what is wrong, so that all sources report together.
         opened: The sources that stand before it in the recipe.
+        apart: Texts that it must leave out.
     """
 
     name: str
@@ -107,6 +109,7 @@ class SourceContext:
     passage_text: Callable[[str, str], str]
     faults: list[Fault] = field(default_factory=list)
     opened: Mapping[str, Source] = field(default_factory=dict)
+    apart: Apart = field(default_factory=Apart)
 
     def fault(self, option: str, message: str, allowed: str = "") -> None:
         """Notes a fault of one option of this source."""

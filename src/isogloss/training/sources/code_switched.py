@@ -15,6 +15,7 @@ import numpy as np
 
 from isogloss.recipe import SourceSettings
 from isogloss.records import Row
+from isogloss.training.sources.apart import Apart
 from isogloss.training.sources.base import ENCODED_AS, Source, SourceContext, TableSource, source_kind
 from isogloss.training.sources.multiway_files import read_multiway_files
 from isogloss.training.sources.reading import read_rows
@@ -55,8 +56,12 @@ class CodeSwitchedKind:
 
     def open(self, settings: SourceSettings, context: SourceContext) -> Source:
         """Reads rows and lexicons, and writes the rows anew."""
-        rows = [row for row in read_rows(settings.paths) if row.query_language == row.passage_language == "en"]
-        lexicons = read_lexicons(self.lexicons, self.languages)
+        rows = [
+            row
+            for row in context.apart.rows(read_rows(settings.paths))
+            if row.query_language == row.passage_language == "en"
+        ]
+        lexicons = read_lexicons(self.lexicons, self.languages, context.apart)
         for language in self.languages:
             if not lexicons.get(language):
                 context.fault("languages", f"no lexicon has words in '{language}'")
@@ -119,11 +124,15 @@ class CodeSwitchedKind:
         return " ".join(written)
 
 
-def read_lexicons(paths: Sequence[str], languages: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+def read_lexicons(
+    paths: Sequence[str], languages: Iterable[str], apart: Apart | None = None
+) -> dict[str, dict[str, list[str]]]:
     """Language to English word or phrase (lower case) to its translations."""
     wanted = {"en", *languages}
     lexicons: dict[str, dict[str, list[str]]] = {language: defaultdict(list) for language in wanted - {"en"}}
-    files = read_multiway_files(paths, takes=wanted.__contains__, synonyms=True, longest=LONGEST_TRANSLATION + 1)
+    files = read_multiway_files(
+        paths, takes=wanted.__contains__, synonyms=True, longest=LONGEST_TRANSLATION + 1, apart=apart
+    )
     for file in files:
         english = file.columns.get("en", [])
         for language, column in file.columns.items():

@@ -70,6 +70,7 @@ class MultiwayKind:
             takes=lambda language: (wanted is None or language in wanted) and language not in excluded,
             synonyms=self.synonyms,
             longest=self.longest,
+            apart=context.apart,
         )
         generator = np.random.default_rng((context.seed, context.index, 3))
         tables = []

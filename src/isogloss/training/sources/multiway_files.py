@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isogloss.datasets.parallel import read_multiway, read_parallel, read_synonyms
+from isogloss.training.sources.apart import Apart
 from isogloss.training.sources.reading import expand
 
 Takes = Callable[[str], bool]
@@ -26,7 +27,9 @@ class MultiwayFile:
     columns: dict[str, list[str]]
 
 
-def read_multiway_files(paths: Sequence[str], *, takes: Takes, synonyms: bool, longest: int) -> Iterator[MultiwayFile]:
+def read_multiway_files(
+    paths: Sequence[str], *, takes: Takes, synonyms: bool, longest: int, apart: Apart | None = None
+) -> Iterator[MultiwayFile]:
     """Reads files one after the other.
 
     Args:
@@ -34,7 +37,22 @@ def read_multiway_files(paths: Sequence[str], *, takes: Takes, synonyms: bool, l
         takes: Whether a language is wanted.
         synonyms: Whether further words for a meaning become a file of their own, one per language.
         longest: Most characters of a text.
+        apart: Texts that are left out.
     """
+    files = _read_files(paths, takes, synonyms, longest)
+    return files if not apart else (_without(file, apart) for file in files)
+
+
+def _without(file: MultiwayFile, apart: Apart) -> MultiwayFile:
+    """The file with empty texts in the place of those that are kept apart."""
+    columns = {
+        language: ["" if text and apart.holds(text) else text for text in column]
+        for language, column in file.columns.items()
+    }
+    return MultiwayFile(file.name, columns)
+
+
+def _read_files(paths: Sequence[str], takes: Takes, synonyms: bool, longest: int) -> Iterator[MultiwayFile]:
     for path in map(Path, expand(paths)):
         if ".tsv" in path.suffixes[-2:]:
             yield _two_columns(path, takes, longest)

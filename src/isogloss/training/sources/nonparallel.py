@@ -51,6 +51,7 @@ class NonparallelKind:
         from isogloss.training.sources.reading import expand
 
         sentences = (sentence for path in expand(settings.paths) for sentence in read_sentences(path))
+        sentences = (sentence for sentence in sentences if not context.apart.holds(sentence.text))
         return self.table(sentences, settings, context)
 
     def table(

@@ -42,7 +42,7 @@ class ParallelKind:
         """Reads the files and keeps the pairs of the wanted languages."""
         from isogloss.training.sources.reading import read_parallel
 
-        return self.table(read_parallel(settings.paths, self.pairs), settings, context)
+        return self.table(context.apart.pairs(read_parallel(settings.paths, self.pairs)), settings, context)
 
     def table(self, rows: Iterable[ParallelRow], settings: SourceSettings, context: SourceContext) -> TableSource:
         """A source over pairs that are at hand."""

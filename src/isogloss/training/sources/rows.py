@@ -70,7 +70,7 @@ class RowsKind:
         """Reads the files and keeps the rows of the wanted languages."""
         from isogloss.training.sources.reading import read_rows
 
-        return self.table(read_rows(settings.paths), settings, context)
+        return self.table(context.apart.rows(read_rows(settings.paths)), settings, context)
 
     def table(self, rows: Iterable[Row], settings: SourceSettings, context: SourceContext) -> TableSource:
         """A source over rows that are at hand."""

@@ -53,6 +53,7 @@ def _encoder(model: dict[str, Any]) -> EncodeTexts:
         trust_remote_code=model["trust_remote_code"],
         prompts=model["prompts"],
         on_overflow=model["on_overflow"],
+        dimension=model["dimension"],
     )
     expected, found = model["fingerprint"], retriever.passage.fingerprint
     if found.digest != expected:

@@ -36,12 +36,14 @@ class ModelSource:
         engine: Name of the engine.
         trust_remote_code: Whether code that comes with the model may run.
         prompts: Prompts by role instead of those of the folder.
+        dimension: Leading dimensions that are kept; None is what the folder says.
     """
 
     name: str
     engine: str = "auto"
     trust_remote_code: bool = False
     prompts: Mapping[str, str] | None = None
+    dimension: int | None = None
 
 
 class WorkerProcesses:

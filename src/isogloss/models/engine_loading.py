@@ -10,6 +10,7 @@ from isogloss.engines.onnx_engine import ONNX_FILE, OnnxEngine, read_onnx_tower
 from isogloss.engines.pooling import Pooling
 from isogloss.engines.protocol import Engine
 from isogloss.engines.static import StaticEngine
+from isogloss.engines.truncated import TruncatedEngine
 from isogloss.errors import MissingExtraError, ModelError
 from isogloss.models.folder import ModelFolder
 from isogloss.records import Role
@@ -19,7 +20,11 @@ ENGINES: tuple[EngineName, ...] = ("auto", "static", "onnx", "torch")
 
 
 def load_engines(
-    folder: ModelFolder, prompts: Mapping[Role, str], engine: EngineName, trust_remote_code: bool
+    folder: ModelFolder,
+    prompts: Mapping[Role, str],
+    engine: EngineName,
+    trust_remote_code: bool,
+    dimension: int | None = None,
 ) -> dict[Role, Engine]:
     """Engines by role, over one set of weights where the towers are shared.
 
@@ -29,11 +34,23 @@ def load_engines(
         engine: `static`, `onnx`, `torch`, or `auto`: static where it can, else onnx where an export that passed its
             parity gate is there, else torch.
         trust_remote_code: Whether code of the folder may run.
+        dimension: Leading dimensions of the vectors that are kept; None keeps as many as the folder says.
 
     Raises:
         ModelError: If the folder cannot be loaded, or static is wanted for a model that is not.
         MissingExtraError: If torch or onnxruntime is needed and not installed.
+        UsageError: If the model has not as many dimensions.
     """
+    engines = _whole_engines(folder, prompts, engine, trust_remote_code)
+    kept = dimension if dimension is not None else folder.truncate_dim
+    if kept is None:
+        return engines
+    return {role: whole if kept == whole.dimension else TruncatedEngine(whole, kept) for role, whole in engines.items()}
+
+
+def _whole_engines(
+    folder: ModelFolder, prompts: Mapping[Role, str], engine: EngineName, trust_remote_code: bool
+) -> dict[Role, Engine]:
     shared = not folder.route_names
     if engine == "onnx" or (engine == "auto" and folder.is_exported and not folder.is_static):
         return _onnx_engines(folder, prompts)

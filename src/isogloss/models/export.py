@@ -9,6 +9,7 @@ from typing import Any
 
 from isogloss.engines.bank_manifest import file_digest
 from isogloss.engines.static import StaticEngine
+from isogloss.engines.truncated import whole_engine
 from isogloss.errors import UsageError
 from isogloss.files import atomic_folder, read_json, refuse_occupied, write_json
 from isogloss.models.engine_loading import onnx_path
@@ -52,7 +53,7 @@ def export_onnx(
         FileError: If the system refuses.
         MissingExtraError: If packages for exporting are not installed.
     """
-    static = [isinstance(tower.engine, StaticEngine) for tower in (retriever.query, retriever.passage)]
+    static = [isinstance(whole_engine(tower.engine), StaticEngine) for tower in (retriever.query, retriever.passage)]
     if int8 and all(static):
         raise UsageError(
             "int8: a static model has no matrix products to quantise",
@@ -75,7 +76,7 @@ def export_onnx(
 def _export_tower(retriever: Retriever, role: Role, folder: ModelFolder, *, int8: bool) -> None:
     from isogloss.models.export_graphs import quantize, write_graph
 
-    engine = retriever.tower(role).engine
+    engine = whole_engine(retriever.tower(role).engine)
     place = onnx_path(folder, role)
     write_graph(engine, place)
     if isinstance(engine, StaticEngine):

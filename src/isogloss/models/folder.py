@@ -38,6 +38,7 @@ class ModelFolder:
         default_prompt_name: Name of the prompt of texts without a role.
         notes: Content of `isogloss.json`.
         names: What the model is called, the best name first.
+        truncate_dim: Leading dimensions of its vectors that are used; None for all.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class ModelFolder:
     default_prompt_name: str | None
     notes: Mapping[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+    truncate_dim: int | None = None
 
     @property
     def is_static(self) -> bool:
@@ -89,11 +91,6 @@ def read_model_folder(path: Path, name: str) -> ModelFolder:
         there = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
         raise ModelError(f"{path} is no model folder (it has: {there})", next_step=f"Give the path of {LAYOUTS}.")
     _refuse_pickles(path, routes)
-    if config.get("truncate_dim"):
-        raise ModelError(
-            f"{path} cuts its vectors to {config['truncate_dim']} dimensions, which isogloss does not do yet",
-            next_step="Remove truncate_dim from config_sentence_transformers.json.",
-        )
     return ModelFolder(
         path=path,
         routes=routes,
@@ -102,6 +99,16 @@ def read_model_folder(path: Path, name: str) -> ModelFolder:
         default_prompt_name=config.get("default_prompt_name"),
         notes=_read_object(path / "isogloss.json"),
         names=tuple(name for name in names if name),
+        truncate_dim=_truncate_dim(path, config.get("truncate_dim")),
+    )
+
+
+def _truncate_dim(path: Path, recorded: object) -> int | None:
+    if recorded is None or (isinstance(recorded, int) and recorded > 0):
+        return recorded or None
+    raise ModelError(
+        f"{path} cuts its vectors to {recorded!r} dimensions",
+        next_step="Set truncate_dim in config_sentence_transformers.json to a number above 0, or to null.",
     )
 
 

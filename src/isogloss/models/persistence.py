@@ -9,6 +9,7 @@ from typing import Any
 
 from isogloss import __version__
 from isogloss.engines.protocol import Engine, SavedModule
+from isogloss.engines.truncated import TruncatedEngine
 from isogloss.files import atomic_folder
 
 LEGACY_PACKAGE = "sentence_transformers.models"
@@ -50,13 +51,15 @@ def write_model_folder(
             listed = [{"idx": 0, "name": "0", "path": "", "type": f"{LEGACY_PACKAGE}.Router"}]
             _write_router(folder, {"query": query.saved_modules(), "document": passage.saved_modules()})
         _write_json(folder / "modules.json", listed)
-        config = {
+        config: dict[str, Any] = {
             "model_type": "SentenceTransformer",
             "__version__": {"sentence_transformers": OLDEST_SENTENCE_TRANSFORMERS},
             "prompts": dict(prompts),
             "default_prompt_name": default_prompt_name,
             "similarity_fn_name": "cosine",
         }
+        if isinstance(query, TruncatedEngine):
+            config["truncate_dim"] = query.dimension
         _write_json(folder / "config_sentence_transformers.json", config)
         _write_json(folder / "isogloss.json", {"format": NOTES_FORMAT, "isogloss": __version__, **notes})
         (folder / "README.md").write_text(_card(query.dimension, prompts), encoding="utf-8")

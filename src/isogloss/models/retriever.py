@@ -120,6 +120,7 @@ class Retriever:
         trust_remote_code: bool = False,
         prompts: Mapping[str, str] | None = None,
         on_overflow: OnOverflow = "warn",
+        dimension: int | None = None,
     ) -> Retriever:
         """Loads a model folder, a Hugging Face name, or `bundled`.
 
@@ -130,6 +131,7 @@ class Retriever:
             trust_remote_code: Whether code that comes with the model may run.
             prompts: Prompts by role instead of those of the folder.
             on_overflow: What happens when a text is longer than its tower reads.
+            dimension: Leading dimensions that are kept; None is what the folder says.
 
         Raises:
             ModelError: If it cannot be loaded.
@@ -139,7 +141,7 @@ class Retriever:
         check_choice("on_overflow", on_overflow, ("warn", "error", "ignore"))
         folder = read_model_folder(resolve_model(path_or_name), str(path_or_name))
         by_role = resolve_prompts(folder.prompts, folder.default_prompt_name, folder.names, prompts)
-        engines = load_engines(folder, by_role, engine, trust_remote_code)
+        engines = load_engines(folder, by_role, engine, trust_remote_code, dimension)
         template = str(folder.notes.get("title_template", TITLE_TEMPLATE))
         shared: TowerKind = "separate" if folder.route_names else "shared"
         recorded = folder.notes.get("towers", shared)
@@ -150,7 +152,7 @@ class Retriever:
             on_overflow=on_overflow,
             prompts=folder.prompts,
             default_prompt_name=folder.default_prompt_name,
-            source=ModelSource(str(path_or_name), engine, trust_remote_code, prompts),
+            source=ModelSource(str(path_or_name), engine, trust_remote_code, prompts, dimension),
         )
 
     @classmethod

@@ -138,4 +138,7 @@ def _trainable(engine: Engine) -> TorchTower:
         return TorchTower(static_modules(engine), prompt=engine.prompt)
     if isinstance(engine, TorchEngine):
         return copy.deepcopy(engine.tower)
-    raise ModelError(f"{type(engine).__name__} has no torch modules to train")
+    raise ModelError(
+        f"{type(engine).__name__} has no torch modules to train",
+        next_step="Take the model that was not exported, with all its dimensions.",
+    )

@@ -8,6 +8,7 @@ import typer
 
 from isogloss import __version__
 from isogloss.cli.answers import answers
+from isogloss.cli.card import card
 from isogloss.cli.compare import compare
 from isogloss.cli.data import data_app
 from isogloss.cli.demo import demo
@@ -60,6 +61,7 @@ app.command(epilog="Example: isogloss serve my-index --port 8000")(serve)
 app.command(epilog="Example: isogloss evaluate bundled --data my-set --out before --bm25")(evaluate)
 app.command(epilog="Example: isogloss compare before after --data my-set --fail-if-worse")(compare)
 app.command(epilog="Example: isogloss report my-runs --data my-set --baseline bm25-runs --out audit")(report)
+app.command(epilog="Example: isogloss card tuned/model --report scores --licence apache-2.0")(card)
 app.command(epilog="Example: isogloss generate rows.jsonl --generator g/model --language sw --out taught.jsonl")(
     generate
 )

@@ -39,7 +39,7 @@ class Grid:
         lines = [f"**{self.title}**", "", _line(self.header), _line(["---", *["---:"] * (len(self.header) - 1)])]
         lines += [_line(row) for row in (*self.rows, *self.totals)]
         if self.notes:
-            lines += ["", *(f"- {note}" for note in self.notes)]
+            lines += ["", markdown_list(self.notes)]
         return "\n".join(lines) + "\n"
 
     def rich(self) -> Table:
@@ -56,6 +56,11 @@ class Grid:
         for row in self.totals:
             table.add_row(*map(Text, row), style="bold")
         return table
+
+
+def markdown_list(lines: Sequence[str]) -> str:
+    """Lines as a list in Markdown."""
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def matrix_grid(evaluation: Evaluation, measure: str) -> Grid:

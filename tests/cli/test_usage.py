@@ -16,6 +16,7 @@ import re
 import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import typer
@@ -24,8 +25,12 @@ from isogloss import __version__
 from isogloss.cli.main import app
 from tests.cli.worlds import answer, run, snapshot
 
-VERBS = ("demo", "encode", "train", "search", "evaluate", "compare", "doctor")
-RECIPE_VERBS = ("list", "show", "check")
+
+def verbs(command: Any = None, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every verb of the program, those within groups too."""
+    command = command or typer.main.get_command(app)
+    below = getattr(command, "commands", None)
+    return [before] if below is None else [verb for name, one in below.items() for verb in verbs(one, (*before, name))]
 
 
 def example_of(*verb: str) -> list[str]:
@@ -37,7 +42,7 @@ def example_of(*verb: str) -> list[str]:
     return shlex.split(found[1])
 
 
-@pytest.mark.parametrize("verb", [*((verb,) for verb in VERBS), *(("recipe", verb) for verb in RECIPE_VERBS)])
+@pytest.mark.parametrize("verb", verbs(), ids=" ".join)
 def test_help_shows_an_example_that_parses(verb):
     arguments = example_of(*verb)
     assert tuple(arguments[: len(verb)]) == verb
@@ -54,7 +59,7 @@ def parse(arguments: list[str]) -> None:
 
 def test_help_lists_every_verb():
     shown = run("--help").stdout
-    assert all(verb in shown for verb in (*VERBS, "recipe"))
+    assert all(verb[0] in shown for verb in verbs())
 
 
 def test_version():

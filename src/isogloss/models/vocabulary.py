@@ -158,7 +158,8 @@ def build_tokenizer(shares: Mapping[str, float], *, whole_words: int, pieces: in
     ordered = sorted(shares, key=lambda word: (-shares[word], word))
     whole = [word for word in ordered if _may_be_whole(word)][:whole_words]
     kept = set(whole)
-    vocabulary = _unigram_pieces({word: shares[word] for word in ordered if word not in kept}, pieces)
+    cut = {word: shares[word] for word in ordered if word not in kept}
+    vocabulary = _unigram_pieces(cut or dict(shares), pieces)
     known = {piece for piece, _ in vocabulary}
     vocabulary += [(word, round(math.log(shares[word]), 3)) for word in whole if word not in known]
     description = json.loads(new_tokenizer().to_str())

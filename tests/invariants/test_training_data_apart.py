@@ -1,4 +1,6 @@
-"""No text of an evaluation set enters the training of the bundled model, but for four known short ones.
+"""No text of an evaluation set enters the training of the bundled model.
+
+The shared files hold a few such texts; the recipe names the evaluation sets, and every source leaves their texts out.
 
 Texts are compared after NFKC and case folding, letters and digits alone, as `data/README.md` of the shared data does;
 texts of at most 12 such characters (words and short phrases of lexicons) are left out, as there.
@@ -12,19 +14,10 @@ from pathlib import Path
 import pytest
 
 from isogloss.recipe import load_recipe
+from isogloss.training.sources.apart import Apart
 from isogloss.training.sources.reading import expand
 
 LEAST_LETTERS = 13
-
-# Found after the first bundled model was trained: a sentence, vowel signs ignored, and titles that are phrases.
-# They are stated in docs/data.md, and nothing may join them.
-KNOWN = {
-    ("en-ar.tsv.gz", "أَجْنِيْ مِئْةَ يُوْرَو فِيْ اليَوْم."),
-    ("en-nq-qed.jsonl.gz", "Catch Me If You Can"),
-    ("en-nq-qed.jsonl.gz", "Don't Worry, Be Happy"),
-    ("en-nq-qed.jsonl.gz", "Patience is a virtue"),
-}
-
 
 def normal(text):
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -74,5 +67,7 @@ def test_no_evaluation_text_is_trained_on(shared_data, monkeypatch):
     assert not [path for path in files if "retrieval" in path or "bitext-eval" in path]
     forbidden = evaluation_texts(shared_data)
     assert len(forbidden) > 300_000
-    overlaps = {(Path(path).name, text) for path in files for text in texts_of(path) if normal(text) in forbidden}
-    assert overlaps <= KNOWN
+    overlaps = {text for path in files for text in texts_of(path) if normal(text) in forbidden}
+    apart = Apart(load_recipe("bundled").keep_apart)
+    assert not [text for text in overlaps if not apart.holds(text)]
+    assert len(overlaps) < 20

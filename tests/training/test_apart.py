@@ -2,8 +2,8 @@
 
 1. A text is held whatever its case, punctuation, vowel signs or compatibility forms; short ones, ids, titles never.
 2. Rows and pairs with such a text on any side are dropped; a line of many languages loses that text alone.
-3. A run without its own texts to keep apart drops nothing, and one with them says how many it dropped.
-4. The start of a new model sees none of them.
+3. No kind of source lets one through, kinds that are added later included.
+4. A run without its own texts to keep apart drops nothing, and one with them says how many it dropped.
 """
 
 import json
@@ -11,9 +11,13 @@ import json
 import pytest
 
 from isogloss.files import write_jsonl
+from isogloss.recipe import Recipe
 from isogloss.records import ParallelRow, Row
+from isogloss.training.assembly import open_sources
+from isogloss.training.sources import SOURCE_KINDS
 from isogloss.training.sources.apart import Apart
 from isogloss.training.sources.multiway_files import read_multiway_files
+from isogloss.training.texts import TextTable
 
 HELD = "Where does the river reach the sea?"
 ARABIC = "أَجْنِيْ مِئْةَ يُوْرَو فِيْ اليَوْم."
@@ -74,3 +78,41 @@ def test_nothing_kept_apart_drops_nothing():
     nothing = Apart()
     assert list(nothing.rows(rows)) == rows
     assert nothing.notes() == []
+
+
+def lines(path, records):
+    path.write_text("\n".join(json.dumps(record, ensure_ascii=False) for record in records), encoding="utf-8")
+    return str(path)
+
+
+def settings(kind, folder):
+    """A source of each kind over files that hold the text that is kept apart, among others."""
+    rows = [{"query": f"question {n}", "positive": f"an answer, number {n}", "lang": "en"} for n in range(40)]
+    many = [{"_id": str(n), "en": f"the lamp number {n}", "de": f"die Lampe Nummer {n}"} for n in range(40)]
+    held_rows = lines(folder / "rows.jsonl", [*rows, {"query": HELD, "positive": "At the cape.", "lang": "en"}])
+    held_many = lines(folder / "many.jsonl", [*many, {"_id": "x", "en": HELD, "de": "Wo mündet der Fluss ins Meer?"}])
+    lexicon = lines(folder / "lexicon.jsonl", [{"_id": "1", "en": "question", "de": "Frage"}, {"_id": "2", "en": HELD}])
+    return {
+        "rows": {"path": held_rows},
+        "parallel": {"path": held_many},
+        "multiway": {"path": held_many},
+        "nonparallel": {"path": held_many},
+        "code_switched": {"path": held_rows, "lexicons": [lexicon], "languages": ["de"]},
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", SOURCE_KINDS)
+def test_no_kind_of_source_lets_one_through(kind, apart, tmp_path):
+    source = {"kind": kind, "batch": 4, **settings(kind, tmp_path)}
+    recipe = Recipe.model_validate({"sources": {"one": source}, "objective": [{"term": "infonce", "on": "one"}]})
+    without, with_all = TextTable(), TextTable()
+    open_sources(recipe, with_all, lambda title, passage: passage)
+    opened = open_sources(recipe, without, lambda title, passage: passage, apart)
+    assert any(apart_letters(text) == apart_letters(HELD) for text in with_all) or kind == "code_switched"
+    assert not any(apart_letters(text) == apart_letters(HELD) for text in without)
+    assert apart.found > 0
+    assert opened["one"].rows > 0
+
+
+def apart_letters(text):
+    return "".join(character for character in text.casefold() if character.isalnum())

@@ -129,6 +129,7 @@ class Experiment:
         prepare: Makes the files that the arms need; called in every run, so it leaves alone what is there.
         choice: What is chosen on held-out rows, if anything.
         tried: What else was tried, what went against the expectation, and why.
+        further: Measures more than the arms' scores, such as a teacher's quality; it goes into the results.
         figures: Gives further lines of the page from the results.
     """
 
@@ -143,6 +144,7 @@ class Experiment:
     prepare: Callable[[Workspace], None] = lambda workspace: None
     choice: Choice | None = None
     tried: tuple[str, ...] = ()
+    further: Callable[[Workspace], Json] = lambda workspace: {}
     figures: Callable[[Json], list[str]] = lambda results: []
 
     def __post_init__(self) -> None:

@@ -90,7 +90,8 @@ class Runner:
             measured[arm.name] = [
                 self.measured(arm, seed, self.experiment.sets, self._choice_of(arm)) for seed in self.experiment.seeds
             ]
-        return {**self._described(start), **summed_up(self.experiment, measured, self._units())}
+        further = dict(self.experiment.further(self.workspace))
+        return {**self._described(start), **summed_up(self.experiment, measured, self._units()), "further": further}
 
     def measured(
         self, arm: Arm, seed: int, sets: Iterable[EvaluationSet], further: tuple[str, ...] = ()

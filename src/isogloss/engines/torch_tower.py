@@ -182,7 +182,8 @@ class TorchTower(nn.Module):
 
     def _embedding(self, features: dict[str, Any]) -> Tensor:
         table = self.first.embedding.weight if isinstance(self.first, StaticEmbedding) else None
-        if table is None or table.device.type != "cpu" or not (torch.is_grad_enabled() and table.requires_grad):
+        wanted = table is not None and table.requires_grad and torch.is_grad_enabled()
+        if table is None or not wanted or table.device.type != "cpu" or table.dtype != torch.float32:
             embedding: Tensor = self.encoder(features)["sentence_embedding"]
             return embedding
         sparse = self.first.embedding.sparse

@@ -111,6 +111,19 @@ class Embeddings:
         vectors, ids, teacher, values = ({name: part[kept] for name, part in one.items()} for one in parts)
         return Embeddings(vectors, text_ids=ids, teacher=teacher, values=values)
 
+    def prefix(self, dimension: int) -> Embeddings:
+        """The first dimensions of all vectors, the teacher's among them, at unit length; everything else as it is."""
+
+        def cut(vectors: Tensor) -> Tensor:
+            return torch.nn.functional.normalize(vectors[..., :dimension], dim=-1)
+
+        return Embeddings(
+            {role: cut(vectors) for role, vectors in self._vectors.items()},
+            text_ids=self._text_ids,
+            teacher={role: cut(vectors) for role, vectors in self._teacher.items()},
+            values=self._values,
+        )
+
     def nothing(self) -> Tensor:
         """0 with a gradient of 0 on all vectors: the value of a term that no row takes part in."""
         return torch.stack([vectors.sum() for vectors in self._vectors.values()]).sum() * 0.0

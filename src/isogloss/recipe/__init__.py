@@ -15,6 +15,7 @@ from isogloss.recipe.loading import (
 from isogloss.recipe.sections import (
     EvaluateSettings,
     Expectation,
+    LoraSettings,
     ModelSettings,
     NewModelSettings,
     Recipe,
@@ -28,6 +29,7 @@ __all__ = [
     "Check",
     "EvaluateSettings",
     "Expectation",
+    "LoraSettings",
     "ModelSettings",
     "NewModelSettings",
     "Recipe",

@@ -20,6 +20,7 @@ from isogloss.errors import Fault, RecipeError, did_you_mean, raise_faults
 from isogloss.recipe.sections import (
     EvaluateSettings,
     Expectation,
+    LoraSettings,
     ModelSettings,
     NewModelSettings,
     Recipe,
@@ -200,6 +201,8 @@ def _fields_at(location: Sequence[str | int]) -> list[str]:
     section = sections.get(str(location[0]), Recipe) if location else Recipe
     if tuple(location[:2]) == ("model", "new"):
         section = NewModelSettings
+    if tuple(location[:2]) == ("model", "lora"):
+        section = LoraSettings
     return list(section.model_fields)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class _Section(BaseModel):
@@ -78,6 +78,22 @@ class NewModelSettings(_Section):
         return {**dict.fromkeys(self.favoured, self.favour), "en": self.english}
 
 
+class LoraSettings(_Section):
+    """Low-rank adapters that are trained in place of the backbone's weights, and added into these in the end.
+
+    Attributes:
+        rank: r, rows of each adapter's inner side.
+        alpha: α; an adapter counts α/r.
+        dropout: On the adapters' inputs.
+        targets: `all` linear layers, or the ends of the names of some, such as `query` and `value`.
+    """
+
+    rank: int = Field(default=8, ge=1)
+    alpha: int = Field(default=16, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: Literal["all"] | list[str] = "all"
+
+
 class ModelSettings(_Section):
     """Which retriever is trained, and what of it.
 
@@ -88,6 +104,7 @@ class ModelSettings(_Section):
         towers: `shared` trains one encoder for both roles, `separate` two, `frozen_passage` the query tower alone.
         passages_from: `bank` reads the vectors of frozen passages instead of computing them.
         bank: Folder of that bank.
+        lora: Trains low-rank adapters alone; the saved model is a plain one.
     """
 
     base: str = "bundled"
@@ -96,6 +113,7 @@ class ModelSettings(_Section):
     towers: Literal["shared", "separate", "frozen_passage"] = "shared"
     passages_from: Literal["tower", "bank"] = "tower"
     bank: str | None = None
+    lora: LoraSettings | None = None
 
     @model_validator(mode="after")
     def _new_fits(self) -> ModelSettings:
@@ -172,6 +190,7 @@ class TermSettings(_OpenSection):
         return (self.on,) if isinstance(self.on, str) else tuple(self.on)
 
 
+LEAST_HALF_RATE = 1e-6
 _TAKE_SPARSE = ("sparse_adam", "adagrad", "sgd")
 
 
@@ -184,7 +203,11 @@ class TrainSettings(_Section):
         mini_batch_size: Most texts that a forward pass holds at once.
         gather_across_devices: Whether the rows of all processes are negatives of each other.
         dropout: Whether dropout is on in the trained towers.
-        freeze: Regular expressions over parameter names; a match is not trained.
+        freeze: What is not trained: `none`, or names of groups (`ffn_out`, `attn_out`, `both`, `embeddings`; see
+            `isogloss.training.groups`) and regular expressions over parameter names.
+        master_dtype: In what the trained weights are kept and updated. `float32` loses steps below half the spacing of
+            its numbers, `float64` does not (it computes in float64 too, and saves float32); `bfloat16` is refused
+            below a learning rate of 1e-6, where nothing would move.
         sparse_embeddings: Gradients of static token tables hold the rows of the step alone; with `optim: sparse_adam`
             only those rows are updated.
         bf16: `auto` computes in bfloat16 where a GPU does; weights stay in float32.
@@ -217,7 +240,27 @@ class TrainSettings(_Section):
     gather_across_devices: bool = True
     dropout: bool = True
     freeze: list[str] = Field(default_factory=list)
+    master_dtype: Literal["float32", "float64", "bfloat16"] = "float32"
     sparse_embeddings: bool = False
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _one_or_none(cls, value: Any) -> Any:
+        """A single word stands for a list of it, `none` for an empty one."""
+        if isinstance(value, str):
+            return [] if value == "none" else [value]
+        return value
+
+    @model_validator(mode="after")
+    def _master_fits(self) -> TrainSettings:
+        if self.master_dtype == "bfloat16" and self.learning_rate < LEAST_HALF_RATE:
+            raise ValueError(
+                f"master_dtype: bfloat16 needs a learning_rate of {LEAST_HALF_RATE:g} or more, for rounding takes "
+                "smaller steps back; float32 or float64 take them"
+            )
+        if self.master_dtype != "float32" and self.sparse_embeddings:
+            raise ValueError("sparse_embeddings: true needs master_dtype: float32")
+        return self
 
     @model_validator(mode="after")
     def _sparse_fits(self) -> TrainSettings:
@@ -253,6 +296,8 @@ class Recipe(_Section):
     Attributes:
         keep_apart: JSONL files of evaluation sets whose texts no source may hold: rows with one of them are dropped.
         plugins: Python files with terms of your own; they are code that runs with your rights.
+        dimensions: Nested dimensions: each term counts at all of them, as `[320, 128, 64]` or with weights as
+            `{320: 1.0, 128: 0.5}`. The largest is the model's own. Vectors may then be cut to any of them.
     """
 
     description: str = ""
@@ -262,9 +307,26 @@ class Recipe(_Section):
     teacher: TeacherSettings | None = None
     sources: dict[str, SourceSettings] = Field(min_length=1)
     objective: list[TermSettings] = Field(min_length=1)
+    dimensions: dict[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     train: TrainSettings = Field(default_factory=TrainSettings)
     evaluate: list[EvaluateSettings] = Field(default_factory=list)
     expect: dict[str, Expectation] = Field(default_factory=dict)
+
+    @field_validator("dimensions", mode="before")
+    @classmethod
+    def _weighted(cls, value: Any) -> Any:
+        """A list stands for weights of 1."""
+        if not isinstance(value, list):
+            return value
+        if len(set(map(str, value))) < len(value):
+            raise ValueError("names a number twice")
+        return dict.fromkeys(value, 1.0)
+
+    @model_validator(mode="after")
+    def _lora_fits(self) -> Recipe:
+        if self.model.lora is not None and self.train.freeze:
+            raise ValueError("train.freeze has no meaning beside model.lora, which freezes all but its adapters")
+        return self
 
     def to_yaml(self) -> str:
         """The recipe with every default written out."""
@@ -277,6 +339,12 @@ class Recipe(_Section):
             content.pop("plugins")
         if not self.keep_apart:
             content.pop("keep_apart")
+        if not self.dimensions:
+            content.pop("dimensions")
+        if self.model.lora is None:
+            content["model"].pop("lora")
+        if self.train.master_dtype == "float32":
+            content["train"].pop("master_dtype")
         for field in ("logging_steps", "save_strategy", "save_steps", "save_total_limit", "report_to"):
             content["train"].pop(field)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

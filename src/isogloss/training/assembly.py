@@ -93,7 +93,19 @@ def bind_objective(recipe: Recipe) -> Objective:
         name = f"{settings.term}({'+'.join(settings.sources)})"
         same = sum(bound.name.split("#")[0] == name for bound in terms)
         terms.append(BoundTerm(f"{name}#{same + 1}" if same else name, term, settings.sources, settings.weight))
-    return Objective(terms)
+    return Objective(terms, dimensions=recipe.dimensions)
+
+
+def check_dimensions(recipe: Recipe, dimension: int) -> None:
+    """Checks that nested dimensions fit a model, and that all of it is trained.
+
+    Raises:
+        RecipeError: If the largest of them is not the model's own.
+    """
+    if recipe.dimensions and max(recipe.dimensions) != dimension:
+        listed = ", ".join(map(str, recipe.dimensions))
+        fault = Fault("dimensions", f"{listed}: the largest is not that of the model", f"{dimension} and smaller ones")
+        raise_faults(RecipeError, "recipe", [fault], "Nothing was started.")
 
 
 def open_sources(

@@ -1,6 +1,9 @@
 """The objective: a weighted sum of terms over the embeddings of one step, its value and its gradients.
 
 Terms read the rows of one source or of several; where several have the same role their rows are put together.
+
+With nested dimensions each term L counts as Σ_d w_d · L(first d dimensions, at unit length): vectors that may be cut.
+Source: Kusupati et al. 2022 (2205.13147), equation 1; scaling each prefix to unit length is what a search does with it.
 """
 
 from __future__ import annotations
@@ -81,10 +84,17 @@ class Evaluated:
 
 
 class Objective:
-    """A weighted sum of terms. A term of weight 0 is left out, so that it costs and changes nothing."""
+    """A weighted sum of terms. A term of weight 0 is left out, so that it costs and changes nothing.
 
-    def __init__(self, terms: Sequence[BoundTerm]) -> None:
+    Args:
+        terms: The terms.
+        dimensions: Weight of each number of leading dimensions at which every term counts; all dimensions alone where
+            it is empty.
+    """
+
+    def __init__(self, terms: Sequence[BoundTerm], *, dimensions: Mapping[int, float] | None = None) -> None:
         self.terms = tuple(term for term in terms if term.weight > 0)
+        self.dimensions = dict(dimensions or {})
 
     @property
     def teacher_roles(self) -> dict[str, set[str]]:
@@ -120,7 +130,8 @@ class Objective:
         total: Tensor | None = None
         for bound in self.terms:
             given = embeddings(bound)
-            value = torch.zeros(()) if given is None else bound.term(given)
+            nested = {} if given is None else self._nested(bound.term, given)
+            value = torch.zeros(()) if given is None else self._summed(bound.term, given, nested)
             values[bound.name] = value.detach()
             total = bound.weight * value if total is None else total + bound.weight * value
             if measure and given is not None:
@@ -130,11 +141,21 @@ class Objective:
                     masked[bound.name] = share
                 found = measurements(bound.term, given)
                 measured |= {f"{name}/{bound.name}": number for name, number in found.items()}
+                measured |= {f"dimensions_{size}/{bound.name}": float(part.detach()) for size, part in nested.items()}
         if total is None:
             raise ValueError("the objective has no term with a weight above 0")
         if leaves and total.requires_grad:
             total.backward()  # type: ignore[no-untyped-call]
         return Evaluated(total.detach(), values, norms, masked, measured)
+
+    def _nested(self, term: Term, given: Embeddings) -> dict[int, Tensor]:
+        """Value of a term at each number of leading dimensions; nothing where all dimensions count alone."""
+        return {size: term(given.prefix(size)) for size in self.dimensions}
+
+    def _summed(self, term: Term, given: Embeddings, nested: Mapping[int, Tensor]) -> Tensor:
+        if not nested:
+            return term(given)
+        return torch.stack([self.dimensions[size] * value for size, value in nested.items()]).sum()
 
 
 def _gradient_norm(value: Tensor, leaves: Sequence[Tensor]) -> float:

@@ -32,11 +32,13 @@ class RunProgress:
             for source, groups in state.get("rows", {}).items()
         }
         self.first_spread: dict[str, float] = dict(state.get("first_spread", {}))
+        self.learning_rate_sum = float(state.get("learning_rate_sum", 0.0))
         self.seconds = float(state.get("seconds", 0.0))
         self.last: dict[str, float] = dict(state.get("last", {}))
 
-    def add(self, evaluated: Evaluated, batch: Batch) -> None:
+    def add(self, evaluated: Evaluated, batch: Batch, *, learning_rate: float) -> None:
         """Counts one step; values stay on their device until somebody asks."""
+        self.learning_rate_sum += learning_rate
         self._pending.append((evaluated.loss, evaluated.terms))
         for source, drawn in batch.drawn.items():
             groups = self._rows.setdefault(source, {})
@@ -75,6 +77,7 @@ class RunProgress:
             "sums": self._sums,
             "steps": self._steps,
             "rows": rows,
+            "learning_rate_sum": self.learning_rate_sum,
             "seconds": self.seconds,
             "last": self.last,
             "first_spread": self.first_spread,

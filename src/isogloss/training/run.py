@@ -23,7 +23,7 @@ from isogloss.progress import progress_bar
 from isogloss.recipe import Recipe
 from isogloss.records import Role
 from isogloss.training import checkpoints
-from isogloss.training.assembly import bind_objective, check_roles, load_training_recipe, open_sources
+from isogloss.training.assembly import bind_objective, check_dimensions, check_roles, load_training_recipe, open_sources
 from isogloss.training.encoders import FrozenEncoder, MiniBatch, TrainedEncoder, VectorStore, frozen_tower
 from isogloss.training.objective import Objective
 from isogloss.training.plan import Plan, make_plan
@@ -32,9 +32,9 @@ from isogloss.training.progress import RunProgress
 from isogloss.training.settings import (
     autocast_context,
     check_arguments,
-    freeze,
-    set_module_options,
+    plain_towers,
     step_count,
+    trainable_towers,
     training_arguments,
 )
 from isogloss.training.sources import Source
@@ -64,6 +64,7 @@ class TrainReport:
         losses: Last mean of the loss and of each term.
         rows_seen: Rows by source and language.
         drift: Largest change of a trained weight.
+        learning_rate_sum: Sum of the learning rates of all steps, about which no weight moves further under Adam.
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class TrainReport:
     losses: Mapping[str, float] = field(default_factory=dict)
     rows_seen: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     drift: float = 0.0
+    learning_rate_sum: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -87,6 +89,7 @@ class TrainReport:
             "losses": dict(self.losses),
             "rows_seen": {source: dict(rows) for source, rows in self.rows_seen.items()},
             "drift": self.drift,
+            "learning_rate_sum": self.learning_rate_sum,
         }
 
 
@@ -233,9 +236,8 @@ class _Run:
         check_roles(objective, sources)
         if recipe.teacher is None and any(bound.teacher_roles for bound in objective.terms):
             raise RecipeError("a term matches a teacher, and the recipe has none", next_step="Add: teacher: {bank: …}")
-        towers = base.to_torch()
-        freeze(towers, recipe)
-        set_module_options(towers, recipe.train)
+        check_dimensions(recipe, base.dimension)
+        towers = trainable_towers(base, recipe)
         steps = step_count(recipe.train, sources)
         check_arguments(recipe.train, steps)
         plan = make_plan(recipe, steps, sources, objective, towers, notes=apart.notes())
@@ -279,10 +281,10 @@ class _Run:
             losses=counted.last,
             rows_seen=counted.rows_seen({name: tuple(source.group_names) for name, source in self.sources.items()}),
             drift=trainer.drift(),
+            learning_rate_sum=counted.learning_rate_sum,
         )
         if first:
-            self.towers.cpu()
-            self.retriever.with_towers(self.towers).save(
+            self.retriever.with_towers(plain_towers(self.towers)).save(
                 folder / MODEL, overwrite=True, precision=self.recipe.model.precision
             )
             write_json(folder / MANIFEST, self._manifest(report))
@@ -352,6 +354,7 @@ class _Run:
             "seconds": round(report.seconds, 3),
             "losses": dict(report.losses),
             "drift": report.drift,
+            "learning_rate_sum": report.learning_rate_sum,
             "rows_seen": {source: dict(rows) for source, rows in report.rows_seen.items()},
         }
 

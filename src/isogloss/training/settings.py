@@ -12,8 +12,12 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, TrainingArguments, get_scheduler
 
+from isogloss.engines.torch_tower import TorchTowers
 from isogloss.errors import Fault, RecipeError, raise_faults
+from isogloss.models.retriever import Retriever
 from isogloss.recipe import Recipe, TrainSettings
+from isogloss.training.groups import GROUPS, group_names
+from isogloss.training.lora import attach_lora, merge_lora
 from isogloss.training.processes import on_cpu
 from isogloss.training.sources import Source
 
@@ -27,16 +31,22 @@ def step_count(settings: TrainSettings, sources: Mapping[str, Source]) -> int:
 
 
 def freeze(towers: nn.Module, recipe: Recipe) -> None:
-    """Stops the training of weights that `train.freeze` names.
+    """Stops the training of weights that `train.freeze` names, by groups and by patterns.
 
     Raises:
-        RecipeError: If a pattern is none or matches nothing, or nothing is left to train.
+        RecipeError: If a group is not there, a pattern is none or matches nothing, or nothing is left to train.
     """
     faults = []
     names = [name for name, value in towers.named_parameters() if value.requires_grad]
+    groups = {group: [name for name in members if name in names] for group, members in group_names(towers).items()}
     for index, pattern in enumerate(recipe.train.freeze):
+        if pattern in GROUPS and not groups.get(pattern):
+            there = ", ".join(group for group, members in groups.items() if members) or "none"
+            next_step = f"such as {names[0]}; groups that it has: {there}"
+            faults.append(Fault(f"train.freeze[{index}]", f"'{pattern}' is no group of the trained weights", next_step))
+            continue
         try:
-            matched = [name for name in names if re.search(pattern, name)]
+            matched = groups[pattern] if pattern in GROUPS else [name for name in names if re.search(pattern, name)]
         except re.error as error:
             faults.append(Fault(f"train.freeze[{index}]", f"'{pattern}' is no regular expression: {error}"))
             continue
@@ -48,6 +58,30 @@ def freeze(towers: nn.Module, recipe: Recipe) -> None:
     if not any(value.requires_grad for value in towers.parameters()):
         faults.append(Fault("train.freeze", "leaves nothing to train"))
     raise_faults(RecipeError, "recipe", faults, "Nothing was started.")
+
+
+def trainable_towers(retriever: Retriever, recipe: Recipe) -> TorchTowers:
+    """The towers of a retriever as a recipe trains them: frozen in part, with adapters, in the dtype of its masters.
+
+    Raises:
+        MissingExtraError: If adapters are wanted and `peft` is not installed.
+        RecipeError: If what is frozen or adapted is not there, or nothing is left to train.
+    """
+    towers = retriever.to_torch()
+    freeze(towers, recipe)
+    if recipe.model.lora is not None:
+        attach_lora(towers, recipe.model.lora, seed=recipe.train.seed)
+    for tower in towers.towers.values():
+        if any(value.requires_grad for value in tower.parameters()):
+            tower.to(getattr(torch, recipe.train.master_dtype))
+    set_module_options(towers, recipe.train)
+    return towers
+
+
+def plain_towers(towers: TorchTowers) -> TorchTowers:
+    """Trained towers as they are saved: adapters merged, float32, on the CPU."""
+    merge_lora(towers)
+    return towers.float().cpu()
 
 
 def set_module_options(towers: nn.Module, settings: TrainSettings) -> None:

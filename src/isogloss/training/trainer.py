@@ -103,7 +103,7 @@ class RecipeTrainer(Trainer):
         measure = self._will_log(step)
         evaluated = self._run_step(batch, measure=measure)
         self._processes.sum_gradients(self._towers.parameters(), divide_by=self._run_step.gradient_divisor)
-        self.progress.add(evaluated, batch)
+        self.progress.add(evaluated, batch, learning_rate=float(self._get_learning_rate()))
         if not math.isfinite(float(evaluated.loss)):
             terms = ", ".join(f"{name} {float(value):g}" for name, value in evaluated.terms.items())
             raise IsoglossError(
@@ -155,6 +155,7 @@ class RecipeTrainer(Trainer):
                         spread / self.progress.first_spread[tower],
                     )
         record["drift"] = self.drift()
+        record["learning_rate_sum"] = self.progress.learning_rate_sum
         return record
 
     def drift(self) -> float:

@@ -13,7 +13,8 @@ import numpy as np
 
 from isogloss.errors import DataError, Fault, FileError, UsageError, raise_faults
 from isogloss.evaluation.evaluate import Scorer, cells_of, notes_of
-from isogloss.evaluation.measures import DEFAULT_MEASURES, mean, parse_measures
+from isogloss.evaluation.kept_scores import kept_scores
+from isogloss.evaluation.measures import DEFAULT_MEASURES, PerQuery, mean, parse_measures
 from isogloss.evaluation.pairs import Pair, PairGroup, default_pairs, parse_pairs, with_languages
 from isogloss.evaluation.results import Cell, Evaluation
 from isogloss.evaluation.runs import RUNS, SCORES
@@ -216,31 +217,38 @@ def _evaluated(source: Compared, plan: _Plan) -> Evaluation:
             next_step="Compare their folders, and give the evaluation set.",
         )
     if isinstance(source, Mapping):
-        runs, system = source, "runs"
+        runs: Mapping[str, Run] | _RunFolder = source
+        system = "runs"
     else:
         folder = Path(source)
         with _scores(folder) as scores:
             system = f"{scores['system']} ({folder.name})"
         runs = _RunFolder(folder / RUNS)
+
+    def run_of(pair: Pair, restricted: EvalSet) -> Run | PerQuery | None:
+        if isinstance(runs, _RunFolder):
+            return runs.scored(pair, restricted, plan.measures)
+        return runs.get(str(pair))
+
     pairs = list(dict.fromkeys(pair for group in plan.groups for pair in group.pairs))
     scorer = Scorer(plan.measures, resamples=1)
-    cells = {
-        str(cell.pair): cell for cell in cells_of(pairs, plan.eval_set, scorer, lambda pair, _: runs.get(str(pair)))
-    }
+    cells = {str(cell.pair): cell for cell in cells_of(pairs, plan.eval_set, scorer, run_of)}
     return Evaluation(system, plan.data, plan.measures, plan.groups, cells, notes_of(cells.values()))
 
 
-class _RunFolder(dict[str, Run]):
-    """Runs of a folder by the name of their pair, read when they are asked for."""
+class _RunFolder:
+    """Runs of an evaluation's folder, read when they are asked for and only where their scores were not kept."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__()
         self._folder = check_folder(folder)
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """The run of a pair, or the default where no file has its name."""
-        files = [self._folder / f"{name}{ending}" for ending in (".trec.gz", ".trec")]
-        return next((read_run(file) for file in files if file.is_file()), default)
+    def scored(self, pair: Pair, restricted: EvalSet, measures: Sequence[str]) -> Run | PerQuery | None:
+        """The scores of a pair or its run, None where no file has its name."""
+        files = [self._folder / f"{pair}{ending}" for ending in (".trec.gz", ".trec")]
+        file = next((file for file in files if file.is_file()), None)
+        if file is None:
+            return None
+        return kept_scores(self._folder.parent, pair, file, restricted, measures) or read_run(file)
 
 
 @contextmanager

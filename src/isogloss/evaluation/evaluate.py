@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isogloss.evaluation.kept_scores import keep_scores
 from isogloss.evaluation.measures import DEFAULT_MEASURES, PerQuery, depth_of, mean, parse_measures, score_run
 from isogloss.evaluation.pairs import MIXED, Pair, PairGroup, default_pairs, parse_pairs, with_languages
 from isogloss.evaluation.report import evaluation_markdown
@@ -117,9 +118,9 @@ class Scorer:
     seed: int = 13
     _weights: dict[int, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
-    def cell(self, pair: Pair, eval_set: EvalSet, run: Run, excluded: int) -> Cell:
-        """The cell of a pair that has queries."""
-        found = score_run(eval_set.qrels, run, self.measures)
+    def cell(self, pair: Pair, eval_set: EvalSet, run: Run | PerQuery, excluded: int) -> Cell:
+        """The cell of a pair that has queries, from its run or from what was scored of it before."""
+        found = run if isinstance(run, PerQuery) else score_run(eval_set.qrels, run, self.measures)
         return Cell(
             pair=pair,
             queries=len(eval_set.queries),
@@ -154,11 +155,14 @@ def measure_system(
     depth = depth_of(parse_measures(scorer.measures).values())
     system.prepare(*_needed(eval_set, [pair for pair in pairs if not system.refusal(pair)]))
 
-    def run_of(pair: Pair, restricted: EvalSet) -> Run:
+    def run_of(pair: Pair, restricted: EvalSet) -> Run | PerQuery:
         run = system.search(restricted, depth)
-        if folder is not None:
-            write_run(folder / RUNS / f"{pair}.trec.gz", run, tag=system.name.replace(" ", "-"))
-        return run
+        if folder is None:
+            return run
+        write_run(folder / RUNS / f"{pair}.trec.gz", run, tag=system.name.replace(" ", "-"))
+        found = score_run(restricted.qrels, run, scorer.measures)
+        keep_scores(folder, pair, folder / RUNS / f"{pair}.trec.gz", restricted, found)
+        return found
 
     with progress_bar(f"{system.name}: searching {eval_set.name}", len(pairs), show=progress) as advance:
         cells = {}
@@ -179,7 +183,7 @@ def cells_of(
     pairs: Iterable[Pair],
     eval_set: EvalSet,
     scorer: Scorer,
-    run_of: Callable[[Pair, EvalSet], Run | None],
+    run_of: Callable[[Pair, EvalSet], Run | PerQuery | None],
     refusal: Callable[[Pair], str] = lambda pair: "",
 ) -> Iterator[Cell]:
     """A cell per pair, blank with its reason where there is nothing to measure.
@@ -188,7 +192,7 @@ def cells_of(
         pairs: The pairs, each once.
         eval_set: A set in which every text has a language.
         scorer: Turns a run into a cell.
-        run_of: Gives the run of a pair over its restricted set, or None where there is none.
+        run_of: Gives the run of a pair over its restricted set, or its scores by query, or None where there is none.
         refusal: Why a pair is not measured at all, empty where it is.
     """
     mixed: EvalSet | None = None

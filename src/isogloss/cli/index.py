@@ -25,6 +25,7 @@ class IndexSettings(BaseModel):
         lexical: Whether the lexical index is made at once, and not by the first search that needs it.
         graph_degree: Neighbours of a passage in the graph.
         build_effort: Candidates looked at for each passage while the graph is built.
+        graph_stage: Passages in one graph of an embedded index; a killed build loses at most one graph.
         threads: Threads that build the graph; 0 is one for each core.
     """
 
@@ -33,6 +34,7 @@ class IndexSettings(BaseModel):
     lexical: bool = True
     graph_degree: int = Field(default=16, ge=4)
     build_effort: int = Field(default=128, ge=8)
+    graph_stage: int = Field(default=65_536, ge=1024)
     threads: int = Field(default=0, ge=0)
 
 
@@ -55,7 +57,12 @@ def index(
 
         chosen = [*(overrides or ()), *([f"precision={precision}"] if precision else ())]
         settings = with_overrides(IndexSettings(), chosen)
-        options = IndexOptions(settings.graph_degree, settings.build_effort, threads=settings.threads)
+        options = IndexOptions(
+            settings.graph_degree,
+            settings.build_effort,
+            graph_stage=settings.graph_stage,
+            threads=settings.threads,
+        )
         report = _changed(bank, out, settings.precision, options, add, update, delete, progress=not as_json)
         refused = _lexical(out) if settings.lexical and "://" not in out else ""
         _show(reporter, report, refused)

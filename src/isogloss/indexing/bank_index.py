@@ -23,6 +23,8 @@ class BankIndex:
         bank: An open bank.
     """
 
+    graph_stage = 0
+
     def __init__(self, bank: Bank) -> None:
         self.url = str(bank.path)
         self._bank = bank

@@ -75,8 +75,6 @@ def build_index(
         index = create_engine(url, about, options)
     try:
         written = _write(index, bank, progress=progress, there=index.count())
-        # Before it is called finished: a build killed in here goes on when it is run again.
-        index.optimize()
         index.finish()
         return _report(index, IndexReport(str(url), written=written), began)
     finally:
@@ -140,12 +138,22 @@ def _unfinished(url: str | Path, source: str, options: IndexOptions | None) -> I
 def _write(index: Index, bank: Bank, *, progress: bool, there: int = 0) -> int:
     """Writes the passages of a bank, but for the first blocks that are `there`: blocks are written in order."""
     written = 0
+    without_graph = there
     with progress_bar("Indexing passages", len(bank), show=progress) as advance:
+        ready = 0
         for start, passages, vectors in _blocks(bank):
-            if start + len(passages) > there:
+            advance(ready)
+            ready = len(passages)
+            if start + ready > there:
                 index.update(passages, vectors)
-                written += len(passages)
-            advance(len(passages))
+                written += ready
+                without_graph += ready
+            if index.graph_stage and without_graph >= index.graph_stage:
+                index.optimize()
+                without_graph = 0
+        index.optimize()
+        # The last block counts as done only now, so that a full bar means a finished graph.
+        advance(ready)
     return written
 
 
@@ -166,7 +174,6 @@ def _refuse_known(index: Index, bank: Bank) -> None:
 
 
 def _report(index: Index, report: IndexReport, began: float) -> IndexReport:
-    index.optimize()
     report.passages = index.count()
     report.languages = index.languages()
     report.seconds = time.perf_counter() - began
@@ -183,6 +190,7 @@ def delete_passages(url: str | Path, ids: list[str], *, options: IndexOptions | 
     index = open_engine(url, options)
     try:
         index.delete(ids)
+        index.optimize()
         return _report(index, IndexReport(str(url), removed=len(set(ids))), began)
     finally:
         index.close()

@@ -7,7 +7,7 @@ loses nothing of it. One process at a time opens the folder; its threads may sea
 
 from __future__ import annotations
 
-import threading
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from isogloss.errors import DataError, FileError, MissingExtraError
 from isogloss.files import atomic_folder, refuse_occupied
+from isogloss.indexing.base import BaseEngine
 from isogloss.indexing.lexical_files import forget_lexical
 from isogloss.indexing.manifest import IndexOptions, read_about, write_about
 from isogloss.indexing.protocol import (
@@ -26,9 +27,7 @@ from isogloss.indexing.protocol import (
     IndexAbout,
     Scores,
     Where,
-    check_write,
     ordered,
-    refuse_known,
     refuse_unknown,
 )
 from isogloss.indexing.qdrant_points import metadata_path, payload_of, point_id, text_of
@@ -36,10 +35,12 @@ from isogloss.records import Text
 
 ENGINE = "qdrant-edge"
 POINTS_AT_ONCE = 1024
+POINTS_BETWEEN_FLUSHES = 8192
+UNFINISHED_GRAPHS = "temp_segments"
 INDEXED_METADATA_KEYS = 16
 
 
-class EmbeddedIndex:
+class EmbeddedIndex(BaseEngine):
     """Passages and vectors in a folder.
 
     Args:
@@ -50,12 +51,11 @@ class EmbeddedIndex:
     """
 
     def __init__(self, path: Path, about: IndexAbout, shard: Any, options: IndexOptions) -> None:
-        self.url = str(path)
+        super().__init__(str(path), about, options)
+        self.graph_stage = options.graph_stage
         self.path = path
-        self._about = about
         self._shard = shard
-        self._options = options
-        self._writing = threading.Lock()
+        self._unflushed = 0
         self._languages: dict[str, int] | None = None
         self._indexed = {key for key in shard.info().payload_schema if key.startswith("metadata.")}
 
@@ -93,25 +93,9 @@ class EmbeddedIndex:
         edge = _edge()
         with _engine_errors(place):
             shard = edge.EdgeShard.load(str(place / "qdrant"))
+        # Loaded, the folder is ours alone: what lies here is of a process that was killed while it built a graph.
+        shutil.rmtree(place / "qdrant" / UNFINISHED_GRAPHS, ignore_errors=True)
         return cls(place, about, shard, options or IndexOptions())
-
-    @property
-    def about(self) -> IndexAbout:
-        """What made the vectors, and how they are kept."""
-        return self._about
-
-    def add(self, passages: Sequence[Text], vectors: NDArray[Any]) -> None:
-        """Adds passages that are not there yet."""
-        matrix = check_write(passages, vectors, self._about.dimension)
-        with self._writing:
-            refuse_known(self.known([passage.id for passage in passages]), self.url)
-            self._write(passages, matrix)
-
-    def update(self, passages: Sequence[Text], vectors: NDArray[Any]) -> None:
-        """Adds passages, replacing those with the same ids."""
-        matrix = check_write(passages, vectors, self._about.dimension)
-        with self._writing:
-            self._write(passages, matrix)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Removes passages."""
@@ -120,17 +104,6 @@ class EmbeddedIndex:
             forget_lexical(self.path)
             self._shard.update(edge.UpdateOperation.delete_points([point_id(name) for name in ids]))
             self._languages = None
-
-    def search(self, vectors: NDArray[Any], *, k: int, where: Where = EVERY_PASSAGE) -> list[Scores]:
-        """Finds the k best passages for each vector."""
-        allowed = self.count(where)
-        found = self._nearest(vectors, k, where, exact=allowed <= self._options.exact_below)
-        short = [row for row, scores in enumerate(found) if len(scores) < min(k, allowed)]
-        if short:
-            again = self._nearest(np.asarray(vectors)[short], k, where, exact=True)
-            for row, scores in zip(short, again, strict=True):
-                found[row] = scores
-        return found
 
     def passages(self, ids: Sequence[str]) -> list[Text]:
         """The passages with these ids, in their order."""
@@ -187,8 +160,6 @@ class EmbeddedIndex:
 
     def snapshot(self, path: str) -> None:
         """Copies the folder, with writes held back meanwhile."""
-        import shutil
-
         with self._writing, self._engine(), atomic_folder(path) as partial:
             self._shard.flush()
             shutil.copytree(self.path, partial, dirs_exist_ok=True)
@@ -211,6 +182,11 @@ class EmbeddedIndex:
                 ]
                 self._shard.update(edge.UpdateOperation.upsert_points(points))
             self._languages = None
+            self._unflushed += len(passages)
+            # What is flushed need not be replayed from the log by the next process that opens the folder.
+            if self._unflushed >= POINTS_BETWEEN_FLUSHES:
+                self._shard.flush()
+                self._unflushed = 0
 
     def _index_metadata(self, edge: Any, passages: Sequence[Text]) -> None:
         """Makes filters fast on the first keys that hold words."""
@@ -249,6 +225,7 @@ class EmbeddedIndex:
 def _configuration(edge: Any, about: IndexAbout, options: IndexOptions) -> Any:
     types = edge.VectorStorageDatatype
     quantized = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99)
+    kilobytes = about.dimension * (4 if about.precision == "float32" else 2) / 1024
     return edge.EdgeConfig(
         vectors=edge.EdgeVectorParams(
             size=about.dimension,
@@ -261,6 +238,12 @@ def _configuration(edge: Any, about: IndexAbout, options: IndexOptions) -> Any:
             ef_construct=options.build_effort,
             full_scan_threshold=10_000,
             max_indexing_threads=options.threads,
+        ),
+        optimizers=edge.EdgeOptimizersConfig(
+            # Too large to be merged with another one, so that no graph is built twice.
+            max_segment_size=max(1, round(options.graph_stage * kilobytes)),
+            # A search of fewer passages is exact, and needs no graph.
+            indexing_threshold=max(1, round(options.exact_below / 2 * kilobytes)),
         ),
     )
 

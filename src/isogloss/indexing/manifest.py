@@ -26,6 +26,8 @@ class IndexOptions:
         oversampling: With int8, how many times k candidates are compared again by their float16 vectors.
         exact_below: A search among at most so many passages compares each of them: through a narrow filter, a search
             of the graph loses recall.
+        graph_stage: Passages in one graph of the embedded index. A killed build loses at most the graph that it was
+            at; a search looks into all of them.
         threads: Threads that build the graph; 0 is one for each core.
     """
 
@@ -34,6 +36,7 @@ class IndexOptions:
     search_effort: int = 128
     oversampling: float = 3.0
     exact_below: int = 20_000
+    graph_stage: int = 65_536
     threads: int = 0
 
 

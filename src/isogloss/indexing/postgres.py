@@ -19,15 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.errors import DataError, FileError, MissingExtraError, UsageError
+from isogloss.indexing.base import BaseEngine
 from isogloss.indexing.manifest import IndexOptions, about_from_json, about_to_json
 from isogloss.indexing.protocol import (
     EVERY_PASSAGE,
     IndexAbout,
     Scores,
     Where,
-    check_write,
     ordered,
-    refuse_known,
     refuse_unknown,
 )
 from isogloss.records import Text
@@ -40,7 +39,7 @@ _TYPES = {"float32": "vector", "float16": "halfvec"}
 _COLUMNS = "id, language, title, text, metadata"
 
 
-class PostgresIndex:
+class PostgresIndex(BaseEngine):
     """Passages and vectors in a table.
 
     Args:
@@ -52,11 +51,9 @@ class PostgresIndex:
     """
 
     def __init__(self, url: str, connection: Any, table: str, about: IndexAbout, options: IndexOptions) -> None:
-        self.url = url
+        super().__init__(url, about, options)
         self._connection = connection
         self._table = table
-        self._about = about
-        self._options = options
         self._type = _TYPES[about.precision]
 
     @classmethod
@@ -107,55 +104,11 @@ class PostgresIndex:
             about = about_from_json(cursor.fetchone()[0], url)
         return cls(url, connection, table, about, options or IndexOptions())
 
-    @property
-    def about(self) -> IndexAbout:
-        """What made the vectors, and how they are kept."""
-        return self._about
-
-    def add(self, passages: Sequence[Text], vectors: NDArray[Any]) -> None:
-        """Adds passages that are not there yet."""
-        check_write(passages, vectors, self._about.dimension)
-        refuse_known(self.known([passage.id for passage in passages]), self.url)
-        self.update(passages, vectors)
-
-    def update(self, passages: Sequence[Text], vectors: NDArray[Any]) -> None:
-        """Adds passages, replacing those with the same ids."""
-        matrix = check_write(passages, vectors, self._about.dimension)
-        rows = [
-            (
-                passage.id,
-                passage.language,
-                passage.title,
-                passage.text,
-                json.dumps(dict(passage.metadata or {})),
-                _written(vector),
-            )
-            for passage, vector in zip(passages, matrix, strict=True)
-        ]
-        replaced = ", ".join(f"{name} = excluded.{name}" for name in [*_COLUMNS.split(", ")[1:], "embedding"])
-        with self._transaction() as cursor:
-            cursor.executemany(
-                f"INSERT INTO {self._table} ({_COLUMNS}, embedding) VALUES (%s, %s, %s, %s, %s, %s)"  # noqa: S608
-                f" ON CONFLICT (id) DO UPDATE SET {replaced}",
-                rows,
-            )
-
     def delete(self, ids: Sequence[str]) -> None:
         """Removes passages."""
         refuse_unknown(ids, self.known(ids), self.url)
         with self._transaction() as cursor:
             cursor.execute(f"DELETE FROM {self._table} WHERE id = ANY(%s)", [list(ids)])  # noqa: S608
-
-    def search(self, vectors: NDArray[Any], *, k: int, where: Where = EVERY_PASSAGE) -> list[Scores]:
-        """Finds the k best passages for each vector."""
-        allowed = self.count(where)
-        found = self._nearest(vectors, k, where, exact=allowed <= self._options.exact_below)
-        short = [row for row, scores in enumerate(found) if len(scores) < min(k, allowed)]
-        if short:
-            again = self._nearest(np.asarray(vectors)[short], k, where, exact=True)
-            for row, scores in zip(short, again, strict=True):
-                found[row] = scores
-        return found
 
     def passages(self, ids: Sequence[str]) -> list[Text]:
         """The passages with these ids, in their order."""
@@ -226,6 +179,26 @@ class PostgresIndex:
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
+
+    def _write(self, passages: Sequence[Text], matrix: NDArray[np.float32]) -> None:
+        rows = [
+            (
+                passage.id,
+                passage.language,
+                passage.title,
+                passage.text,
+                json.dumps(dict(passage.metadata or {})),
+                _written(vector),
+            )
+            for passage, vector in zip(passages, matrix, strict=True)
+        ]
+        replaced = ", ".join(f"{name} = excluded.{name}" for name in [*_COLUMNS.split(", ")[1:], "embedding"])
+        with self._transaction() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {self._table} ({_COLUMNS}, embedding) VALUES (%s, %s, %s, %s, %s, %s)"  # noqa: S608
+                f" ON CONFLICT (id) DO UPDATE SET {replaced}",
+                rows,
+            )
 
     def _nearest(self, vectors: NDArray[Any], k: int, where: Where, *, exact: bool) -> list[Scores]:
         condition, values = _condition(where)

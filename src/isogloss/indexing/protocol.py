@@ -104,9 +104,15 @@ class Index(Protocol):
     """An engine that holds passages and their vectors.
 
     One process writes at a time. Whether others may read meanwhile is said by each engine.
+
+    Attributes:
+        url: Where it is.
+        graph_stage: Passages after which a build calls `optimize`, so that a killed one need not build the whole graph
+            again; 0 where the graph is best built once, over all.
     """
 
     url: str
+    graph_stage: int
 
     @property
     def about(self) -> IndexAbout:

@@ -20,15 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.errors import DataError, Fault, FileError, MissingExtraError, UsageError, did_you_mean, raise_faults
+from isogloss.indexing.base import BaseEngine
 from isogloss.indexing.manifest import IndexOptions, about_from_json, about_to_json
 from isogloss.indexing.protocol import (
     EVERY_PASSAGE,
     IndexAbout,
     Scores,
     Where,
-    check_write,
     ordered,
-    refuse_known,
     refuse_unknown,
 )
 from isogloss.indexing.qdrant_points import metadata_path, payload_of, point_id, text_of
@@ -41,7 +40,7 @@ PARAMETERS = ("shards", "replicas", "write_consistency", "on_disk")
 ABOUT_POINT = "00000000-0000-0000-0000-000000000000"
 
 
-class QdrantIndex:
+class QdrantIndex(BaseEngine):
     """Passages and vectors in a collection.
 
     Args:
@@ -53,11 +52,9 @@ class QdrantIndex:
     """
 
     def __init__(self, url: str, client: Any, collection: str, about: IndexAbout, options: IndexOptions) -> None:
-        self.url = url
+        super().__init__(url, about, options)
         self._client = client
         self._collection = collection
-        self._about = about
-        self._options = options
 
     @classmethod
     def create(cls, url: str, about: IndexAbout, options: IndexOptions | None = None) -> QdrantIndex:
@@ -101,31 +98,6 @@ class QdrantIndex:
         about = about_from_json(json.loads(records[0].payload["about"]), url)
         return cls(url, client, collection, about, options or IndexOptions())
 
-    @property
-    def about(self) -> IndexAbout:
-        """What made the vectors, and how they are kept."""
-        return self._about
-
-    def add(self, passages: Sequence[Text], vectors: NDArray[Any]) -> None:
-        """Adds passages that are not there yet."""
-        check_write(passages, vectors, self._about.dimension)
-        refuse_known(self.known([passage.id for passage in passages]), self.url)
-        self.update(passages, vectors)
-
-    def update(self, passages: Sequence[Text], vectors: NDArray[Any]) -> None:
-        """Adds passages, replacing those with the same ids."""
-        matrix = check_write(passages, vectors, self._about.dimension)
-        models = _models()
-        with _server_errors(self.url):
-            for start in range(0, len(passages), POINTS_AT_ONCE):
-                block = slice(start, start + POINTS_AT_ONCE)
-                points = models.Batch(
-                    ids=[point_id(passage.id) for passage in passages[block]],
-                    vectors=matrix[block].tolist(),
-                    payloads=[payload_of(passage) for passage in passages[block]],
-                )
-                self._client.upsert(self._collection, points, wait=True)
-
     def delete(self, ids: Sequence[str]) -> None:
         """Removes passages."""
         refuse_unknown(ids, self.known(ids), self.url)
@@ -133,17 +105,6 @@ class QdrantIndex:
         with _server_errors(self.url):
             points = models.PointIdsList(points=[point_id(name) for name in ids])
             self._client.delete(self._collection, points, wait=True)
-
-    def search(self, vectors: NDArray[Any], *, k: int, where: Where = EVERY_PASSAGE) -> list[Scores]:
-        """Finds the k best passages for each vector."""
-        allowed = self.count(where)
-        found = self._nearest(vectors, k, where, exact=allowed <= self._options.exact_below)
-        short = [row for row, scores in enumerate(found) if len(scores) < min(k, allowed)]
-        if short:
-            again = self._nearest(np.asarray(vectors)[short], k, where, exact=True)
-            for row, scores in zip(short, again, strict=True):
-                found[row] = scores
-        return found
 
     def passages(self, ids: Sequence[str]) -> list[Text]:
         """The passages with these ids, in their order."""
@@ -204,6 +165,18 @@ class QdrantIndex:
     def close(self) -> None:
         """Closes the connection."""
         self._client.close()
+
+    def _write(self, passages: Sequence[Text], matrix: NDArray[np.float32]) -> None:
+        models = _models()
+        with _server_errors(self.url):
+            for start in range(0, len(passages), POINTS_AT_ONCE):
+                block = slice(start, start + POINTS_AT_ONCE)
+                points = models.Batch(
+                    ids=[point_id(passage.id) for passage in passages[block]],
+                    vectors=matrix[block].tolist(),
+                    payloads=[payload_of(passage) for passage in passages[block]],
+                )
+                self._client.upsert(self._collection, points, wait=True)
 
     def _write_about(self) -> None:
         models = _models()

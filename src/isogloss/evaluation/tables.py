@@ -1,4 +1,4 @@
-"""Runs and judgements from what other tools hold in memory: tables with columns, and plain dictionaries.
+"""Runs from what other tools hold in memory: tables with columns, and plain dictionaries.
 
 A table is anything with named columns (a pandas or polars frame, a Hugging Face dataset); no library is imported.
 """
@@ -13,7 +13,6 @@ from isogloss.errors import DataError, Fault, did_you_mean, raise_faults
 QUERY_COLUMNS = ("query_id", "query-id", "qid", "q_id", "query")
 PASSAGE_COLUMNS = ("passage_id", "doc_id", "docid", "docno", "corpus-id", "corpus_id", "pid")
 SCORE_COLUMNS = ("score", "sim")
-GRADE_COLUMNS = ("relevance", "rel", "grade", "score", "label")
 
 
 def is_table(source: Any) -> bool:
@@ -31,15 +30,6 @@ def run_of_table(table: Any) -> dict[str, dict[str, float]]:
         DataError: If a column is missing, or a passage stands twice under a query.
     """
     return {query: dict(found) for query, found in _nested(table, SCORE_COLUMNS, float).items()}
-
-
-def qrels_of_table(table: Any) -> dict[str, dict[str, int]]:
-    """Grades by query id and passage id, from a table as for a run.
-
-    Raises:
-        DataError: If a column is missing, or a passage is judged twice for a query.
-    """
-    return _nested(table, GRADE_COLUMNS, int)
 
 
 def _nested(table: Any, values: Sequence[str], kind: type) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ from isogloss.evaluation.language_report.words import listed, percent, row_heade
 from isogloss.evaluation.report import summary_line
 from isogloss.evaluation.results import Cell
 
+_NOTABLE_UNKNOWN = 0.001  # below it, single rare signs are all that is unknown
 NAMED = 3
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -142,7 +143,11 @@ def _texts(found: Audit) -> Html:
             element("td", f"{row.texts:,}"),
             element("td", f"{row.tokens / row.texts:.1f}"),
             element("td", percent(row.truncated_share), class_="worse" if row.truncated else None),
-            element("td", percent(row.unknown_share), class_="worse" if row.unknown else None),
+            element(
+                "td",
+                percent(row.unknown_share),
+                class_="worse" if (row.unknown_share or 0) >= _NOTABLE_UNKNOWN else None,
+            ),
         )
         for row in sorted(found.texts, key=lambda row: (row.language, row.role != "query"))
     ]

@@ -19,6 +19,7 @@ from isogloss.cli.export import export
 from isogloss.cli.generate import generate
 from isogloss.cli.generator import generator_app
 from isogloss.cli.index import index
+from isogloss.cli.init import init
 from isogloss.cli.mine import mine
 from isogloss.cli.mteb import mteb_app
 from isogloss.cli.recipe import recipe_app
@@ -52,6 +53,7 @@ def options(
 
 
 app.command(epilog="Example: isogloss demo --out demo")(demo)
+app.command(epilog="Example: isogloss init --labels english --rows rows.jsonl --out recipe.yaml")(init)
 app.command(epilog="Example: isogloss encode corpus.jsonl --out my-bank")(encode)
 app.command(epilog="Example: isogloss index my-bank --out my-index")(index)
 app.command(epilog="Example: isogloss mine rows.jsonl --bank my-bank --out mined.jsonl --fraction 0.95")(mine)

@@ -1,0 +1,87 @@
+"""What a run will cost: a few of its steps are made, and the plan says how many there are."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from isogloss.recipe import Recipe
+from isogloss.training.plan import Plan
+from isogloss.training.run import train
+
+TRIAL_STEPS = 3
+_OPTIMISER_BYTES = 16  # a float32 weight, its gradient, and the two means of Adam
+_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The cost of a run on this machine.
+
+    Attributes:
+        plan: What the run is going to do.
+        seconds_per_step: Measured over a few steps, the first ones, which are the slower ones.
+        seconds: For all steps; neither reading the data nor checkpoints count.
+        peak_bytes: Most memory that this process held while it tried.
+        gpu_bytes: Most memory that the trial held on the GPU, 0 without one.
+        model_bytes: Weights, gradients and the optimiser's state, by the plan.
+    """
+
+    plan: Plan
+    seconds_per_step: float
+    seconds: float
+    peak_bytes: int
+    gpu_bytes: int
+    model_bytes: int
+
+    def lines(self) -> list[str]:
+        """The estimate in words."""
+        on_gpu = f"; on the GPU {_gigabytes(self.gpu_bytes)}" if self.gpu_bytes else ""
+        return [
+            f"about {_duration(self.seconds)} for {self.plan.steps:,} steps ({self.seconds_per_step:.2f} s each, "
+            f"measured over {TRIAL_STEPS} steps here)",
+            f"peak memory {_gigabytes(self.peak_bytes)}{on_gpu}; {_gigabytes(self.model_bytes)} of it are weights, "
+            "gradients and optimiser",
+        ]
+
+
+def estimate(recipe: Recipe) -> Estimate:
+    """Makes the first steps of a run in a folder that is removed, and says what all of them will cost.
+
+    Raises:
+        DataError: If training data are faulty.
+        ModelError: If the model is not there.
+        RecipeError: If the recipe is faulty.
+    """
+    with tempfile.TemporaryDirectory(prefix="isogloss-") as folder:
+        plan = train(recipe, Path(folder) / "plan", dry_run=True, progress=False).plan
+        few = min(TRIAL_STEPS, plan.steps)
+        settings = {"max_steps": few, "save_strategy": "no", "logging_steps": 1, "report_to": "none"}
+        if recipe.train.warmup_steps >= few:
+            settings["warmup_steps"] = 0
+        tried = recipe.model_copy(update={"train": recipe.train.model_copy(update=settings)})
+        report = train(tried, Path(folder) / "trial", resume="never", progress=False)
+    per_step = report.seconds / few
+    return Estimate(
+        plan=plan,
+        seconds_per_step=per_step,
+        seconds=per_step * plan.steps,
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        gpu_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
+        model_bytes=plan.trained * _OPTIMISER_BYTES + plan.frozen * _BYTES,
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

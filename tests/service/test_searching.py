@@ -4,19 +4,26 @@
 2. A language filter holds, counts of languages do not depend on it, and a wrong language or mode is refused by name.
 3. Taking languages in turn gives every language its best passage first.
 4. The marked sentence is a piece of the passage.
-5. Reranking orders by the cosine of the vectors.
+5. Reranking orders by the cosine of the vectors; a search that asks for the cross-encoder has its order, and is refused
+   where there is none.
+6. A query is encoded once.
 """
 
 from __future__ import annotations
+
+import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from isogloss import Retriever
 from isogloss.indexing.opening import open_index
-from isogloss.service.corpus import Found, in_turn
+from isogloss.service.app import create_app
+from isogloss.service.corpus import Found, IndexCorpus, in_turn
+from isogloss.service.serial_engine import SerialEngine, for_threads
 from isogloss.service.snippets import sentence_spans
-from tests.service.conftest import PASSAGES
+from tests.service.conftest import PASSAGES, local_client
 
 QUERY = "Where does the keeper count ships?"
 
@@ -121,9 +128,46 @@ def test_rerank_orders_by_cosine(client, tiny_static):
     assert answer["results"][0]["document"]["text"] == documents[int(expected.argmax())]
 
 
-def test_a_service_without_a_corpus_says_so(make_app):
-    from tests.service.conftest import local_client
+class ShortestFirst:
+    """Stands in for a cross-encoder."""
 
+    def scores(self, query, passages):
+        return -np.array([len(passage) for passage in passages], dtype=np.float32)
+
+
+def test_a_search_can_ask_for_the_cross_encoder(bank, tiny_static, client):
+    retriever = for_threads(Retriever.load(tiny_static))
+    corpus = IndexCorpus(open_index(bank, model=retriever), ShortestFirst())
+    with local_client(create_app(retriever, corpus)) as reranking:
+        assert reranking.get("/corpus").json()["rerank"] is True
+        hits = search(reranking, rerank=True, facets=True, mode="dense", k=3).json()["hits"]
+        plain = search(reranking, mode="dense", k=3).json()["hits"]
+        both = search(reranking, rerank=True, preference_neutral=True)
+    lengths = sorted(len(f"{passage.title} {passage.text}".strip()) for passage in PASSAGES)[:3]
+    assert [len(hit["text"]) for hit in hits] == lengths
+    assert all(set(hit["ranks"]) == {"dense", "rerank"} for hit in hits)
+    assert all(set(hit["ranks"]) == {"dense"} for hit in plain)
+    for refused in (both, search(client, rerank=True)):
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "rerank")
+
+
+def test_a_query_is_encoded_once(bank, tiny_static):
+    counted = []
+
+    class Counting(SerialEngine):
+        def encode(self, texts, *, progress=None):
+            counted.extend(texts)
+            return super().encode(texts, progress=progress)
+
+    retriever = Retriever.load(tiny_static)
+    query = replace(retriever.query, engine=Counting(retriever.query.engine, threading.Lock()))
+    retriever = replace(retriever, query=query)
+    with local_client(create_app(retriever, IndexCorpus(open_index(bank, model=retriever)))) as client:
+        assert search(client, preference_neutral=True, facets=True, mode="dense").status_code == 200
+    assert counted == [QUERY]
+
+
+def test_a_service_without_a_corpus_says_so(make_app):
     with local_client(make_app(corpus=False)) as client:
         assert search(client).status_code == 404
         assert client.post("/v1/embeddings", json={"input": "a ship"}).status_code == 200

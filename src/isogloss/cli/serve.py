@@ -30,6 +30,9 @@ def serve(
     report: Annotated[
         Path | None, typer.Option("--report", help="Folder of `isogloss evaluate`, shown as a heatmap.")
     ] = None,
+    rerank: Annotated[
+        str | None, typer.Option("--rerank", metavar="MODEL", help="A cross-encoder, for searches that ask for one.")
+    ] = None,
     overrides: SetOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -53,7 +56,7 @@ def serve(
         keys = read_keys(api_key_file, os.environ)
         check_address(host, keys)
         retriever = for_threads(Retriever.load(model))
-        corpus = open_corpus(index, retriever)
+        corpus = open_corpus(index, retriever, rerank=rerank, rerank_depth=settings.rerank_depth)
         name = model_name or Path(model).name or "isogloss"
         app = create_app(retriever, corpus, model_name=name, settings=settings, keys=keys, report=report)
         reporter.note(

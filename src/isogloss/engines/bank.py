@@ -81,15 +81,15 @@ class Bank:
         """One digest over all parts of the fingerprint."""
         return self._manifest.digest
 
-    @cached_property
+    @property
     def ids(self) -> list[str]:
         """Ids in the order of the vectors."""
-        return [record["id"] for record in self._records()]
+        return self._columns[0]
 
-    @cached_property
+    @property
     def languages(self) -> list[str | None]:
         """Language of each passage, in the order of the vectors."""
-        return [record["language"] for record in self._records()]
+        return self._columns[1]
 
     @property
     def language_counts(self) -> dict[str, LanguageCount]:
@@ -170,6 +170,15 @@ class Bank:
                     if file_digest(path) != digest:
                         faults.append(Fault(str(path), "changed since it was written"))
         raise_faults(DataError, str(self.path), faults, ENCODE_AGAIN)
+
+    @cached_property
+    def _columns(self) -> tuple[list[str], list[str | None]]:
+        """Ids and languages, both by one reading of the files."""
+        ids, languages = [], []
+        for record in self._records():
+            ids.append(record["id"])
+            languages.append(record["language"])
+        return ids, languages
 
     @cached_property
     def _rows(self) -> dict[str, int]:

@@ -99,6 +99,7 @@ class SearchIndex:
         weight: float = 0.5,
         rerank: str | Reranker | None = None,
         depth: int = CANDIDATES,
+        vectors: NDArray[np.float32] | None = None,
     ) -> list[list[Hit]]:
         """Finds the k best passages of each query.
 
@@ -113,6 +114,7 @@ class SearchIndex:
             weight: Share of the dense stage in the fusion, 0 to 1; the lexical stage has the rest.
             rerank: A cross-encoder, or its name, that reorders the best `depth` of the stages before it.
             depth: Candidates that a stage hands to the next; at least k.
+            vectors: The queries' vectors, shape (queries, dimension), where the caller has them; else they are encoded.
 
         Raises:
             UsageError: Arguments out of range, or languages that no passage has, all of them.
@@ -123,7 +125,8 @@ class SearchIndex:
         wanted = k if mode != "hybrid" and rerank is None else max(k, depth)
         stages: dict[str, list[Scores]] = {}
         if mode != "lexical":
-            stages["dense"] = self.index.search(self._vectors(queries), k=wanted, where=where)
+            known = self._vectors(queries) if vectors is None else vectors
+            stages["dense"] = self.index.search(known, k=wanted, where=where)
         if mode != "dense":
             stages["lexical"] = self._by_words(queries, wanted, where)
         if mode == "hybrid":

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from isogloss.errors import IsoglossError
 from isogloss.indexing.opening import open_index
-from isogloss.indexing.search_index import SearchIndex
+from isogloss.indexing.rerank import CrossEncoderReranker, Reranker
+from isogloss.indexing.search_index import CANDIDATES, SearchIndex
 from isogloss.models.retriever import Retriever
 from isogloss.records import Text
 from isogloss.service.logs import log_event
@@ -28,6 +32,8 @@ class Question:
         mode: Way of searching.
         languages: Normalised languages of the passages; all where it is empty.
         dense_weight: Share of the dense ranks in a hybrid search.
+        vector: The query's vector, shape (dimension,); None has it encoded.
+        rerank: Whether the cross-encoder orders the best once more.
     """
 
     query: str
@@ -35,6 +41,8 @@ class Question:
     mode: Mode
     languages: tuple[str, ...] = ()
     dense_weight: float = EVEN_WEIGHT
+    vector: NDArray[np.float32] | None = field(default=None, compare=False)
+    rerank: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,10 @@ class Corpus(Protocol):
         """Ways of searching that are ready."""
 
     @property
+    def reranks(self) -> bool:
+        """Whether a question may ask for a cross-encoder's order."""
+
+    @property
     def preparing(self) -> bool:
         """Whether more modes will be ready later."""
 
@@ -90,10 +102,15 @@ class IndexCorpus:
 
     Args:
         index: The open index with its retriever.
+        reranker: Orders the best once more, where a question asks for it.
+        rerank_depth: How many it reads for a question.
     """
 
-    def __init__(self, index: SearchIndex) -> None:
+    def __init__(self, index: SearchIndex, reranker: Reranker | None = None, rerank_depth: int = 30) -> None:
         self._index = index
+        self._reranker = reranker
+        self._rerank_depth = rerank_depth
+        self.reranks = reranker is not None
         self.name = "corpus" if "://" in index.url else Path(index.url).resolve().name
         self.modes: tuple[Mode, ...] = ("dense",)
         self.preparing = True
@@ -121,6 +138,9 @@ class IndexCorpus:
             languages=question.languages,
             mode=question.mode,
             weight=question.dense_weight,
+            vectors=None if question.vector is None else question.vector[None],
+            rerank=self._reranker if question.rerank else None,
+            depth=self._rerank_depth if question.rerank else CANDIDATES,
         )[0]
         return [
             Found(
@@ -137,15 +157,23 @@ class IndexCorpus:
         self._index.close()
 
 
-def open_corpus(url: str, retriever: Retriever) -> Corpus:
+def open_corpus(url: str, retriever: Retriever, *, rerank: str | None = None, rerank_depth: int = 30) -> Corpus:
     """Opens what is to be searched: an index folder, a bank, or the URL of an index on a server.
 
+    Args:
+        url: Where it is.
+        retriever: Its passage tower made the vectors.
+        rerank: Name or folder of a cross-encoder, where searches may ask for one.
+        rerank_depth: How many passages the cross-encoder reads for a query.
+
     Raises:
+        ModelError: The cross-encoder cannot be opened.
         FileError: There is nothing there.
         DataError: It is no index.
         StaleBankError: Another model made its vectors.
     """
-    return IndexCorpus(open_index(url, model=retriever))
+    reranker = CrossEncoderReranker(rerank) if rerank else None
+    return IndexCorpus(open_index(url, model=retriever), reranker, rerank_depth)
 
 
 def in_turn(by_language: Sequence[Sequence[Found]], k: int) -> list[Found]:

@@ -55,6 +55,9 @@ class SearchRequest(_Request):
         default=False,
         description="Takes the languages in turn, so that none is preferred: all firsts, then all seconds.",
     )
+    rerank: bool = Field(
+        default=False, description="Orders the best hits once more by the cross-encoder that the service was given."
+    )
     facets: bool = Field(default=False, description="Counts the best hits by language, whatever the filter.")
     snippets: bool = Field(default=False, description="Marks the sentence of each hit that is closest to the query.")
 

@@ -79,6 +79,7 @@ class Searcher:
             "modes": list(self.corpus.modes),
             "preparing": self.corpus.preparing,
             "default_mode": self.default_mode,
+            "rerank": self.corpus.reranks,
         }
 
     async def search(self, request: SearchRequest) -> tuple[dict[str, Any], EncodedTexts]:
@@ -89,16 +90,18 @@ class Searcher:
         """
         query = without_control_characters(request.query).strip()
         mode = self._checked_mode(request)
+        self._check_rerank(request)
         languages = self._checked_languages(request.languages)
         encoded = await self._encoder.encode([query], "query", field="query")
         weight = EVEN_WEIGHT if request.dense_weight is None else request.dense_weight
-        question = Question(query, request.k, mode, languages, weight)
+        question = Question(query, request.k, mode, languages, weight, encoded.vectors[0], request.rerank)
         answer = await self.queue.submit(
             _Job(question, request.preference_neutral, self._settings.facet_hits if request.facets else 0)
         )
         self._metrics.searches.labels(mode).inc()
-        vector = encoded.vectors[0]
-        marked = await self._snippets(answer.hits, vector) if request.snippets else [None] * len(answer.hits)
+        marked = (
+            await self._snippets(answer.hits, encoded.vectors[0]) if request.snippets else [None] * len(answer.hits)
+        )
         hits = [
             _hit(rank, found, piece) for rank, (found, piece) in enumerate(zip(answer.hits, marked, strict=True), 1)
         ]
@@ -126,6 +129,14 @@ class Searcher:
             raise RefusalError(400, message, code="k", parameter="k")
         return mode
 
+    def _check_rerank(self, request: SearchRequest) -> None:
+        if request.rerank and not self.corpus.reranks:
+            message = "rerank: this service was started without a cross-encoder."
+            raise RefusalError(400, message, code="rerank", parameter="rerank")
+        if request.rerank and request.preference_neutral:
+            message = "rerank: a cross-encoder's order and that of languages in turn exclude each other."
+            raise RefusalError(400, message, code="rerank", parameter="rerank")
+
     def _checked_languages(self, tags: Sequence[str]) -> tuple[str, ...]:
         wanted = dict.fromkeys(self._normalized(tag) for tag in tags)
         for tag in wanted:
@@ -148,14 +159,14 @@ class Searcher:
 
     def _answer(self, job: _Job) -> _Answer:
         question = job.question
-        unfiltered = replace(question, k=max(question.k, job.facet_hits), languages=())
+        unfiltered = replace(question, k=max(question.k, job.facet_hits), languages=(), rerank=False)
         counted: list[Found] = []
         try:
             if job.facet_hits:
                 counted = self.corpus.search(unfiltered)
             if job.in_turn:
                 hits = self._in_turn(question)
-            elif counted and not question.languages:
+            elif counted and not question.languages and not question.rerank:
                 hits = counted[: question.k]
             else:
                 hits = self.corpus.search(question)

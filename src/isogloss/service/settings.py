@@ -31,6 +31,7 @@ class ServiceSettings(BaseModel):
         shutdown_seconds: Time that running requests have after a signal to stop.
         default_input_type: Role of embedded texts whose request names none.
         default_mode: Way of searching where a request names none; an index that lacks it uses what it has.
+        rerank_depth: Hits that the cross-encoder of `--rerank` reads for a query.
         facet_hits: Best hits over which the languages of an answer are counted.
         log_queries: Whether queries are written into the log.
     """
@@ -53,5 +54,6 @@ class ServiceSettings(BaseModel):
     shutdown_seconds: int = Field(default=10, ge=0)
     default_input_type: Role = "passage"
     default_mode: Literal["dense", "lexical", "hybrid"] = "hybrid"
+    rerank_depth: int = Field(default=30, ge=1)
     facet_hits: int = Field(default=100, ge=1)
     log_queries: bool = False

@@ -30,13 +30,14 @@ from experiments.design import (
 )
 from experiments.statistics import PairValues, differences, interval, mean_of, summary, verdict
 from isogloss.datasets import load
+from isogloss.errors import ModelError
 from isogloss.evaluation import evaluate
 from isogloss.files import read_json, write_json
 from isogloss.models.retriever import Retriever
 from isogloss.recipe import Recipe
 from isogloss.records import EvalSet
 from isogloss.training import load_training_recipe, train
-from isogloss.training.run import package_versions
+from isogloss.training.run import MANIFEST, package_versions
 from isogloss.training.sources.reading import file_hashes
 
 HOME = Path(__file__).parent
@@ -107,6 +108,7 @@ class Runner:
         began = time.process_time()
         report = train(recipe, folder / RUN, progress=False)
         trained = time.process_time() - began
+        self._check_start(recipe, report.folder)
         found = self._evaluated(str(report.model), sets) | {
             "train_seconds": round(trained, 2),
             "steps": report.plan.steps,
@@ -170,6 +172,13 @@ class Runner:
             retriever = Retriever.load(base)
             self._fingerprints[base] = f"{retriever.query.fingerprint.digest}{retriever.passage.fingerprint.digest}"
         return self._fingerprints[base]
+
+    def _check_start(self, recipe: Recipe, folder: Path) -> None:
+        """Raises where the start model was replaced since this process read it: its arms would have different ones."""
+        began_from = read_json(folder / MANIFEST)["fingerprints"]["base"]
+        known = self._fingerprints.get(recipe.model.base, "")
+        if known and known != f"{began_from['query']}{began_from['passage']}":
+            raise ModelError(f"the model '{recipe.model.base}' was replaced meanwhile", next_step="Run it again.")
 
     def _key(self, recipe: Recipe, sets: Iterable[EvaluationSet]) -> str:
         """Short hash over all that decides the scores of a run."""

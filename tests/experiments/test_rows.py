@@ -1,0 +1,45 @@
+"""Held-out rows share no passage with those that are trained on, and the draw depends on texts alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from experiments.hard_negatives import drawn
+from experiments.rows import held_out, made, set_of_rows
+
+from isogloss.datasets import load, read_rows
+from isogloss.records import Row
+
+ROWS = [Row(f"question {n}?", f"passage {n // 2}", "de" if n % 3 else "en", "de", title="T") for n in range(200)]
+
+
+def test_all_rows_of_a_passage_go_the_same_way_whatever_their_order() -> None:
+    kept, apart = held_out(ROWS, 0.3)
+    assert not {row.passage for row in kept} & {row.passage for row in apart}
+    assert len(kept) + len(apart) == 200
+    assert 30 < len(apart) < 90
+    assert {row.query for row in held_out(ROWS[::-1], 0.3)[1]} == {row.query for row in apart}
+
+
+def test_a_set_of_rows_finds_each_passage_of_a_question_among_those_of_all(tmp_path: Path) -> None:
+    asked = [Row("why?", "one", "en", "en"), Row("why?", "two", "en", "en"), Row("who?", "two", "en", "en")]
+    made(tmp_path / "set", lambda: set_of_rows("set", asked, [Row("no", "three", "en", "en")]))
+    found = load(str(tmp_path / "set"))
+    texts = {passage.id: passage.text for passage in found.passages}
+    relevant = {query.text: {texts[name] for name in found.qrels[query.id]} for query in found.queries}
+    assert relevant == {"why?": {"one", "two"}, "who?": {"two"}}
+    assert set(texts.values()) == {"one", "two", "three"}
+
+
+def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
+    made(tmp_path / "rows.jsonl", lambda: ROWS[:2])
+    made(tmp_path / "rows.jsonl", lambda: ROWS[:5])
+    assert [row.query for row in read_rows(str(tmp_path / "rows.jsonl"))] == ["question 0?", "question 1?"]
+
+
+def test_a_smaller_draw_is_a_part_of_a_larger_one_and_seeds_differ() -> None:
+    small, large = ({row.query for row in drawn(ROWS, size, 13)} for size in (10, 30))
+    assert small < large
+    assert len(small) == 20
+    assert small != {row.query for row in drawn(ROWS, 10, 14)}
+    assert small == {row.query for row in drawn(ROWS[::-1], 10, 13)}

@@ -42,11 +42,15 @@ PASSAGES = (
 
 @pytest.fixture(scope="session")
 def tiny_static(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A static model, as that of all tests, but made without torch, whose import takes longer than these tests."""
+    """A static model, as that of all tests, but made without torch."""
+    return save_static(tmp_path_factory.mktemp("models") / "static")
+
+
+def save_static(folder: Path, seed: int = 0) -> Path:
+    """Writes a static model without torch, whose import takes longer than these tests."""
     tokenizer = build_tokenizer("Unigram")
-    weights = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 24)).astype(np.float32)
+    weights = np.random.default_rng(seed).normal(size=(tokenizer.get_vocab_size(), 24)).astype(np.float32)
     engine = StaticEngine(weights, tokenizer)
-    folder = tmp_path_factory.mktemp("models") / "static"
     Retriever(query=Tower("query", engine), passage=Tower("passage", engine)).save(folder)
     return folder
 

@@ -1,0 +1,151 @@
+"""A corpus is encoded, indexed, searched, changed and served by the program.
+
+1. Each way of searching finds what it should, in the languages asked for, and fewer hits than asked for are told.
+2. `--add`, `--update` and `--delete` change the index; a refused change leaves it as it was, and names the passage.
+3. No search imports torch.
+4. `serve` answers, and ends on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.worlds import LANGUAGES, PASSAGES, answer, run, write_lines
+from tests.service.conftest import save_static
+
+RECORDS = [
+    {"_id": f"{number}.{language}", "text": text, "lang": language}
+    for language in LANGUAGES
+    for number, text in enumerate(PASSAGES[language])
+]
+FLUSS = "Der Fluss mündet ins Meer."
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_static(tmp_path_factory.mktemp("models") / "static")
+
+
+@pytest.fixture
+def place(model: Path, tmp_path: Path) -> Path:
+    """A folder with an index of nine passages in three languages."""
+    encode(RECORDS, tmp_path / "bank", model)
+    made = answer(run("index", tmp_path / "bank", "--out", tmp_path / "index", "--json"))
+    assert (made["written"], made["passages"], made["lexical"]) == (9, 9, True)
+    assert made["languages"] == {"de": 3, "en": 3, "ru": 3}
+    return tmp_path
+
+
+def encode(records: list[dict[str, str]], bank: Path, model: Path) -> None:
+    corpus = write_lines(bank.with_suffix(".jsonl"), records)
+    assert run("encode", corpus, "--out", bank, "--model", model, "--json").exit_code == 0
+
+
+def search(place: Path, query: str, model: Path, *options: object) -> list[dict[str, Any]]:
+    found = answer(run("search", place / "index", query, "--model", model, "--json", *options))
+    hits: list[dict[str, Any]] = found["hits"]
+    return hits
+
+
+def test_every_way_of_searching(place: Path, model: Path) -> None:
+    dense = search(place, FLUSS, model, "-k", 2)
+    assert [hit["rank"] for hit in dense] == [1, 2]
+    assert dense[0]["id"] == "1.de" and dense[0]["text"] == FLUSS
+    assert dense[0]["score"] == pytest.approx(1, abs=1e-3)
+    russian = search(place, FLUSS, model, "--language", "rus")
+    assert {hit["id"] for hit in russian} == {"0.ru", "1.ru", "2.ru"}
+    assert [hit["id"] for hit in search(place, "bread", model, "--lexical")] == ["2.en"]
+    hybrid = search(place, "Fluss", model, "--hybrid")
+    assert hybrid[0]["id"] == "1.de" and set(hybrid[0]["stages"]) == {"dense", "lexical", "fusion"}
+    weighted = search(place, "bread", model, "--hybrid", "--weight", "0")
+    assert weighted[0]["id"] == "2.en"
+    few = run("search", place / "index", "bread", "--model", model, "--language", "en")
+    assert few.exit_code == 0 and "3 hits of 10" in few.stderr
+    wrong = run("search", place / "index", "bread", "--model", model, "--language", "fr")
+    assert wrong.exit_code == 2 and "fr" in wrong.stderr
+
+
+def test_changes(place: Path, model: Path) -> None:
+    new = {"_id": "new", "text": "A lighthouse on the rock.", "lang": "en"}
+    changed = {"_id": "2.en", "text": "Cheese is aged in caves.", "lang": "en"}
+    encode([new], place / "more", model)
+    encode([changed, new], place / "newer", model)
+    index = ("--out", place / "index", "--json")
+    assert answer(run("index", place / "more", *index, "--add"))["passages"] == 10
+    refused = run("index", place / "newer", *index, "--add")
+    assert refused.exit_code != 0 and "new" in refused.stdout
+    assert [hit["id"] for hit in search(place, "bread", model, "--lexical")] == ["2.en"]
+    assert answer(run("index", place / "newer", *index, "--update"))["passages"] == 10
+    assert search(place, "bread", model, "--lexical") == []
+    assert [hit["id"] for hit in search(place, "cheese", model, "--lexical")] == ["2.en"]
+    (place / "ids.txt").write_text("new\nnone\n")
+    refused = run("index", *index, "--delete", place / "ids.txt")
+    assert refused.exit_code != 0 and "none" in refused.stdout
+    (place / "ids.txt").write_text("new\n")
+    assert answer(run("index", *index, "--delete", place / "ids.txt"))["removed"] == 1
+    assert "new" not in {hit["id"] for hit in search(place, new["text"], model)}
+
+
+def test_what_is_refused(place: Path, model: Path) -> None:
+    assert run("index", place / "bank", "--out", place / "index").exit_code == 2
+    assert run("index", place / "bank", "--out", place / "index", "--add", "--update").exit_code == 2
+    encode(RECORDS[:1], place / "other", save_static(place / "model", seed=1))
+    stale = run("index", place / "other", "--out", place / "index", "--update")
+    assert stale.exit_code != 0 and "weights" in stale.stderr
+    assert search(place, FLUSS, model, "-k", 1)[0]["text"] == FLUSS
+
+
+@pytest.mark.parametrize("options", [["--hybrid"], ["--lexical"]])
+def test_search_imports_no_torch(place: Path, model: Path, options: list[str]) -> None:
+    arguments = ["search", str(place / "index"), FLUSS, "--model", str(model), "-k", "1", "--json", *options]
+    script = (
+        "import sys; from isogloss.cli.main import app; app(sys.argv[1:], standalone_mode=False); "
+        "print(*sorted({'torch', 'transformers', 'pandas'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["hits"][0]["id"] == "1.de"
+    assert done.stderr.strip() == ""
+
+
+def test_serve_answers_and_ends(place: Path, model: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["-m", "isogloss", "serve", str(place / "index"), "--model", str(model), "--port", str(port)]
+    process = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        assert "9 passages in 3 languages" in process.stderr.readline()
+        assert asked(port, "/health")["status"] == "ok"
+        body = {"query": FLUSS, "mode": "dense", "k": 1}
+        assert asked(port, "/search", body)["hits"][0]["id"] == "1.de"
+        process.send_signal(signal.SIGTERM)
+        # uvicorn raises the signal again once all is closed, so that its parent sees what ended it.
+        assert process.wait(20) == -signal.SIGTERM
+        assert "Traceback" not in process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def asked(port: int, path: str, body: object = None) -> dict[str, Any]:
+    """The JSON at an address, of a server that may be about to start."""
+    for _ in range(400):
+        try:
+            answered = httpx.request("POST" if body else "GET", f"http://127.0.0.1:{port}{path}", json=body, timeout=20)
+        except httpx.ConnectError:
+            time.sleep(0.05)
+        else:
+            found: dict[str, Any] = answered.raise_for_status().json()
+            return found
+    raise AssertionError("the server did not start")

@@ -30,7 +30,7 @@ def test_the_estimate_is_of_the_plan(world):
     assert "error" in found
     (world / "many.jsonl").write_text((world / "rows.jsonl").read_text(encoding="utf-8") * 100, encoding="utf-8")
     found = answer(run("init", "--labels", "many", "--rows", "many.jsonl", "--base", world.model, "--json"))
-    assert "for 2 steps" in found["estimate"][0] and "peak memory" in found["estimate"][1]
+    assert "for 3 steps" in found["estimate"][0] and "peak memory" in found["estimate"][1]
     assert f"# Estimate: {found['estimate'][0]}." in (world / "recipe.yaml").read_text(encoding="utf-8")
 
 

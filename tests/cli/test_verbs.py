@@ -71,7 +71,14 @@ def test_evaluate_writes_runs_scores_and_tables(world):
     assert sorted(path.name for path in (world / "new" / "runs").iterdir()) == sorted(
         f"{pair}.trec.gz" for pair in ("de-de", "de-ru", "en-en", "ru-ru")
     )
-    assert {path.name for path in (world / "new").iterdir()} == {"runs", "per-query", "scores.json", "matrix.md"}
+    assert {path.name for path in (world / "new").iterdir()} == {
+        "runs",
+        "per-query",
+        "scores.json",
+        "matrix.md",
+        "bm25",
+    }
+    assert (world / "new" / "bm25" / "runs" / "de-de.trec.gz").is_file()
     shown = run(*arguments, "--out", "new", "--overwrite")
     assert shown.exit_code == 0
     assert "nDCG@10" in shown.stdout

@@ -64,8 +64,8 @@ def index(
             threads=settings.threads,
         )
         report = _changed(bank, out, settings.precision, options, add, update, delete, progress=not as_json)
-        refused = _lexical(out) if settings.lexical and "://" not in out else ""
-        _show(reporter, report, refused)
+        wanted = settings.lexical and "://" not in out
+        _show(reporter, report, wanted, _lexical(out) if wanted else "")
 
 
 def _changed(
@@ -107,7 +107,7 @@ def _lexical(out: str) -> str:
     return ""
 
 
-def _show(reporter: Reporter, report: IndexReport, refused: str) -> None:
+def _show(reporter: Reporter, report: IndexReport, lexical: bool, refused: str) -> None:
     changes = [f"{report.written} passages written"] if report.written else []
     changes += [f"{report.removed} passages removed"] if report.removed else []
     counts = ", ".join(f"{language} {count}" for language, count in report.languages.items())
@@ -123,6 +123,6 @@ def _show(reporter: Reporter, report: IndexReport, refused: str) -> None:
             "passages": report.passages,
             "seconds": round(report.seconds, 3),
             "languages": report.languages,
-            "lexical": not refused,
+            "lexical": lexical and not refused,
         }
     )

@@ -235,7 +235,7 @@ bootstrap interval. A dot is a cell that a system has no value for. None of thes
 
 {xquad(bench, options.model, options.english, options.out / "images" / "scores.png")}
 
-"Model + BM25" adds both scores, each brought to 0 … 1, with equal weights (`isogloss search --hybrid --set fusion=weighted`).
+"Model + BM25" adds both scores, each brought to 0 … 1, with equal weights (`isogloss search --hybrid --weight 0.5`).
 
 ![The matrix of XQuAD as a heatmap](images/scores.png)
 

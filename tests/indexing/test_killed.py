@@ -28,9 +28,10 @@ import sys
 import numpy as np
 from isogloss import Text
 from isogloss.indexing.embedded import EmbeddedIndex
+from isogloss.indexing.manifest import IndexOptions
 from tests.indexing.conformance import vectors_of
 
-index, start = EmbeddedIndex.open(sys.argv[1]), int(sys.argv[2])
+index, start = EmbeddedIndex.open(sys.argv[1], IndexOptions(exact_below=100)), int(sys.argv[2])
 for first in range(start, start + 4000, 5):
     names = [str(number) for number in range(first, first + 5)]
     index.update([Text(name, "text " + name, language="en") for name in names], vectors_of(5, seed=first))

@@ -56,6 +56,7 @@ class EmbeddedIndex(BaseEngine):
         self.path = path
         self._shard = shard
         self._unflushed = 0
+        self._count: int | None = None
         self._languages: dict[str, int] | None = None
         self._indexed = {key for key in shard.info().payload_schema if key.startswith("metadata.")}
 
@@ -103,7 +104,7 @@ class EmbeddedIndex(BaseEngine):
             refuse_unknown(ids, self.known(ids), self.url)
             forget_lexical(self.path)
             self._shard.update(edge.UpdateOperation.delete_points([point_id(name) for name in ids]))
-            self._languages = None
+            self._languages = self._count = None
 
     def passages(self, ids: Sequence[str]) -> list[Text]:
         """The passages with these ids, in their order."""
@@ -132,6 +133,12 @@ class EmbeddedIndex(BaseEngine):
 
     def count(self, where: Where = EVERY_PASSAGE) -> int:
         """How many passages are allowed."""
+        if not where:
+            total = self._count
+            if total is None:
+                with self._engine() as edge:
+                    self._count = total = int(self._shard.count(edge.CountRequest(exact=True)))
+            return total
         if where.languages and not where.metadata:
             here = self.languages()
             return sum(here.get(language, 0) for language in set(where.languages))
@@ -151,7 +158,9 @@ class EmbeddedIndex(BaseEngine):
     def optimize(self) -> None:
         """Builds the graph over what was written since the last time."""
         with self._writing, self._engine():
-            self._shard.optimize()
+            # Up to there every search is exact, and would never look into a graph.
+            if self.count() > self._options.exact_below:
+                self._shard.optimize()
             self._shard.flush()
 
     def finish(self) -> None:
@@ -181,7 +190,7 @@ class EmbeddedIndex(BaseEngine):
                     for passage, vector in zip(passages[block], matrix[block], strict=True)
                 ]
                 self._shard.update(edge.UpdateOperation.upsert_points(points))
-            self._languages = None
+            self._languages = self._count = None
             self._unflushed += len(passages)
             # What is flushed need not be replayed from the log by the next process that opens the folder.
             if self._unflushed >= POINTS_BETWEEN_FLUSHES:
@@ -242,8 +251,8 @@ def _configuration(edge: Any, about: IndexAbout, options: IndexOptions) -> Any:
         optimizers=edge.EdgeOptimizersConfig(
             # Too large to be merged with another one, so that no graph is built twice.
             max_segment_size=max(1, round(options.graph_stage * kilobytes)),
-            # A search of fewer passages is exact, and needs no graph.
-            indexing_threshold=max(1, round(options.exact_below / 2 * kilobytes)),
+            # So few are compared faster than a graph is searched.
+            indexing_threshold=max(1, round(min(options.exact_below, 20_000) / 2 * kilobytes)),
         ),
     )
 

@@ -34,6 +34,7 @@ from isogloss.records import Text
 ENGINE = "pgvector"
 DEFAULT_TABLE = "isogloss_passages"
 LARGEST_EFFORT = 1000
+MOST_ROWS_COMPARED = 20_000
 ROWS_AT_ONCE = 1024
 _TYPES = {"float32": "vector", "float16": "halfvec"}
 _COLUMNS = "id, language, title, text, metadata"
@@ -51,7 +52,8 @@ class PostgresIndex(BaseEngine):
     """
 
     def __init__(self, url: str, connection: Any, table: str, about: IndexAbout, options: IndexOptions) -> None:
-        super().__init__(url, about, options)
+        # A row is compared with its text beside it, and so more slowly than elsewhere.
+        super().__init__(url, about, replace(options, exact_below=min(options.exact_below, MOST_ROWS_COMPARED)))
         self._connection = connection
         self._table = table
         self._type = _TYPES[about.precision]

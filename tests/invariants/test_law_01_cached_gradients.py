@@ -55,7 +55,11 @@ def plain(objective, batch, texts, tower, mini_batch):
         return Embeddings(given, text_ids=ids, teacher=taught, values=values)
 
     evaluated = objective.evaluate(embeddings)
-    total = sum(bound.weight * bound.term(embeddings(bound)) for bound in objective.terms)
+    total = sum(
+        bound.weight * weight * bound.term(embeddings(bound) if size is None else embeddings(bound).prefix(size))
+        for bound in objective.terms
+        for size, weight in (objective.dimensions or {None: 1.0}).items()
+    )
     total.backward()
     return evaluated
 

@@ -126,6 +126,9 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+NESTED = ("infonce_in_batch_all", "triplet", "clear")
+
+
 def every_objective() -> dict[str, Objective]:
     """Each loss of the registry alone in its options, and all of them together: a new one cannot stay out."""
     terms = {
@@ -134,7 +137,14 @@ def every_objective() -> dict[str, Objective]:
         for variant, options in VARIANTS.get(name, {name: {}}).items()
     }
     alone = {name: Objective([term]) for name, term in terms.items()}
-    return {**alone, "all_together": Objective(list(terms.values()))}
+    together = list(terms.values())
+    nested = {6: 1.0, 4: 0.5, 2: 0.25}
+    alone |= {f"{name}_nested": Objective([terms[name]], dimensions=nested) for name in NESTED}
+    return {
+        **alone,
+        "all_together": Objective(together),
+        "all_nested": Objective(together, dimensions=nested),
+    }
 
 
 def _sources(term: Any) -> tuple[str, ...]:

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise
-from pathlib import Path
+from itertools import islice
+
+import numpy as np
 
 from experiments.harness import Arm, Choice, Contrast, EvaluationSet, Experiment, Workspace
 from experiments.rows import held_out, made, place, set_of_rows
 from isogloss.datasets import read_rows
-from isogloss.records import Row
-from isogloss.training.mining import MiningSettings, MiningTask, mine
+from isogloss.models.folder import TITLE_TEMPLATE
+from isogloss.records import Row, Text
+from isogloss.training.mining import KnownAnswers, MiningSettings, MiningTask, mine
 
 FILES = ("th-iapp", "id-tydiqa", "zh-hant-drcd")
 HELD_OUT = 0.1
-SIZES = (250, 1000, 3000)
+SIZES = (250, 3000)
+MANY, FEW = max(SIZES), min(SIZES)
 NEGATIVES = 4
+MOST = 3200
 SEEDS = (13, 14, 15)
 CHOICE_SEED = 1
-# A window over all passages of a language: of such a draw the rank says nothing.
-WINDOWS = {"hard": ((1, 30), 0.95), "random": ((1, 4000), None)}
+HARD = MiningSettings(negatives=NEGATIVES, ranks=(1, 30), fraction=0.95)
 NATIVE = ("iapp-th", "tydiqa-id", "drcd-zh-hant")
 
 BUDGET = (
     "sources.rows.batch=96",
     "sources.rows.distinct=passage",
-    "train.max_steps=100",
+    "train.max_steps=60",
     "train.optim=sparse_adam",
     "train.sparse_embeddings=true",
     "train.save_strategy=no",
@@ -35,20 +39,41 @@ BUDGET = (
 
 
 def prepare(workspace: Workspace) -> None:
-    """Holds rows out, mines both kinds of negatives for the others, and draws the rows of each size and seed."""
+    """Holds rows out, gives the others both kinds of negatives, and draws the rows of each size and seed."""
     work = workspace.work
     files = [workspace.fill(f"{{data}}/train/{name}.jsonl.gz") for name in FILES]
     kept, apart = held_out((row for file in files for row in read_rows(file)), HELD_OUT)
+    kept = list(drawn(kept, MOST, 0))
     made(work / "kept.jsonl", lambda: kept)
     made(work / "development", lambda: set_of_rows("development", apart, kept))
-    for kind, (ranks, fraction) in WINDOWS.items():
-        out = work / f"{kind}.jsonl"
-        if not out.exists():
-            settings = MiningSettings(negatives=NEGATIVES, ranks=ranks, fraction=fraction)
-            mine(MiningTask(rows=(str(work / "kept.jsonl"),), out=out, settings=settings), progress=False)
+    made(work / "random.jsonl", lambda: with_random_negatives(kept))
+    if not (work / "hard.jsonl").exists():
+        task = MiningTask(rows=(str(work / "kept.jsonl"),), out=work / "hard.jsonl", settings=HARD)
+        mine(task, progress=False)
+    for kind in ("hard", "random"):
+        rows = list(read_rows(work / f"{kind}.jsonl"))
         for size in SIZES:
             for seed in (*SEEDS, CHOICE_SEED):
-                made(work / f"{kind}-{size}-{seed}.jsonl", partial(_drawn, out, size, seed))
+                made(work / f"{kind}-{size}-{seed}.jsonl", partial(drawn, rows, size, seed))
+
+
+def with_random_negatives(rows: Sequence[Row]) -> Iterator[Row]:
+    """The rows with passages of their language drawn at random, never one that is known to answer the question."""
+    known = KnownAnswers(rows)
+    passages: dict[str | None, dict[str, Text]] = defaultdict(dict)
+    for row in rows:
+        passages[row.passage_language][row.passage] = Text("", row.passage, row.passage_language, row.title)
+    pools = {language: list(texts.values()) for language, texts in passages.items()}
+    for row in rows:
+        pool = pools[row.passage_language]
+        order = np.random.default_rng(int(2**32 * place(row.query + row.passage))).permutation(len(pool)).tolist()
+        allowed = (pool[number] for number in order if known.reason_against(row, pool[number]) is None)
+        yield replace(row, negative_passages=tuple(with_title(text) for text in islice(allowed, NEGATIVES)))
+
+
+def with_title(text: Text) -> str:
+    """A negative passage as it is encoded: with its title, as mining writes it."""
+    return TITLE_TEMPLATE.format(title=text.title, text=text.text) if text.title else text.text
 
 
 def drawn(rows: list[Row], size: int, seed: int) -> Iterator[Row]:
@@ -58,10 +83,6 @@ def drawn(rows: list[Row], size: int, seed: int) -> Iterator[Row]:
         by_language[row.query_language].append(row)
     for language in sorted(by_language, key=str):
         yield from by_language[language][:size]
-
-
-def _drawn(file: Path, size: int, seed: int) -> Iterator[Row]:
-    return drawn(list(read_rows(file)), size, seed)
 
 
 def _arm(kind: str, size: int) -> Arm:
@@ -76,22 +97,11 @@ def _arm(kind: str, size: int) -> Arm:
             f"sources.rows.negatives={0 if kind == 'none' else NEGATIVES}",
             *BUDGET,
         ),
-        rate_of="" if size == SIZES[1] else f"{kind} {SIZES[1]}",
+        rate_of="" if size == MANY else f"{kind} {MANY}",
     )
 
 
-def _contrasts() -> Iterator[Contrast]:
-    for size in SIZES:
-        hard, random, none = (f"{kind} {size}" for kind in ("hard", "random", "none"))
-        yield Contrast(f"hard negatives beat random ones at {size} rows a language", hard, random, NATIVE)
-        yield Contrast(f"hard negatives beat none at {size} rows a language", hard, none, NATIVE)
-    for smaller, larger in pairwise(SIZES):
-        yield Contrast(f"{larger} rows a language beat {smaller}", f"hard {larger}", f"hard {smaller}", NATIVE)
-    most = f"hard {SIZES[-1]}"
-    yield Contrast("the tuned model is above the start model on native questions", most, "untrained", NATIVE)
-    yield Contrast("hard beats random on XQuAD", most, f"random {SIZES[-1]}", ("xquad",))
-    yield Contrast("what is tuned in three languages lowers no others", most, "untrained", ("xquad",), (), "not lower")
-
+HARD_ARM, RANDOM_ARM, NO_ARM, FEW_ARM = f"hard {MANY}", f"random {MANY}", f"none {MANY}", f"hard {FEW}"
 
 EXPERIMENT = Experiment(
     name="hard_negatives",
@@ -101,26 +111,36 @@ EXPERIMENT = Experiment(
         "(Tu et al. 2025, 2510.14274)."
     ),
     design=(
-        "Native questions in Thai, Indonesian and traditional Chinese over Wikipedia paragraphs, 250, 1,000 or 3,000 "
+        "Native questions in Thai, Indonesian and traditional Chinese over Wikipedia paragraphs, 250 or 3,000 "
         "of each language, drawn anew for each seed; 10 % of the passages with all their questions are held out and "
-        "choose the learning rate, at 1,000 rows.",
+        "choose the learning rate, at 3,000 rows.",
         "Negatives: none but the other passages of the batch; four random passages of the language as well; or four "
         "mined ones, of ranks 1 to 30, none above 95 % of the positive's score. The start model mines.",
-        "All arms: 100 steps of 96 rows of one language (so the budget is steps, and a smaller draw is seen more "
+        "All arms: 60 steps of 96 rows of one language (so the budget is steps, and a smaller draw is seen more "
         "often), no passage twice in a batch, temperature 0.02, Adam. All of this is ours, as the recipe `retrofit` "
         "says.",
     ),
-    arms=tuple(_arm(kind, size) for size in SIZES for kind in ("none", "random", "hard")),
+    arms=(*(_arm(kind, MANY) for kind in ("none", "random", "hard")), _arm("hard", FEW)),
     sets=(
         *(EvaluationSet(name, f"{{data}}/retrieval/{name}", "same") for name in NATIVE),
-        EvaluationSet("xquad", "{data}/retrieval/xquad", "th-th,zh-zh,en-en,ar-ar,ru-ru"),
+        EvaluationSet("xquad", "{data}/retrieval/xquad", "th-th,zh-zh,en-en,ar-ar"),
     ),
-    contrasts=tuple(_contrasts()),
+    contrasts=(
+        Contrast("hard negatives beat random ones", HARD_ARM, RANDOM_ARM, NATIVE),
+        Contrast("hard negatives beat none", HARD_ARM, NO_ARM, NATIVE),
+        Contrast("random negatives beat none", RANDOM_ARM, NO_ARM, NATIVE),
+        Contrast(f"{MANY} rows a language beat {FEW}", HARD_ARM, FEW_ARM, NATIVE),
+        Contrast("the tuned model is above the start model on native questions", HARD_ARM, "untrained", NATIVE),
+        Contrast("hard negatives beat random ones on XQuAD", HARD_ARM, RANDOM_ARM, ("xquad",)),
+        Contrast(
+            "what is tuned in three languages lowers no others", HARD_ARM, "untrained", ("xquad",), (), "not lower"
+        ),
+    ),
     seeds=SEEDS,
     prepare=prepare,
     choice=Choice(
         "train.learning_rate",
-        (3e-4, 1e-3, 3e-3),
+        (1e-3, 3e-3),
         EvaluationSet("development", "{work}/development", "same"),
         seed=CHOICE_SEED,
     ),

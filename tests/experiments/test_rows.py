@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.hard_negatives import drawn
+from experiments.hard_negatives import NEGATIVES, drawn, with_random_negatives
 from experiments.rows import held_out, made, set_of_rows
 
 from isogloss.datasets import load, read_rows
@@ -43,3 +43,12 @@ def test_a_smaller_draw_is_a_part_of_a_larger_one_and_seeds_differ() -> None:
     assert len(small) == 20
     assert small != {row.query for row in drawn(ROWS, 10, 14)}
     assert small == {row.query for row in drawn(ROWS[::-1], 10, 13)}
+
+
+def test_random_negatives_are_of_the_language_and_answer_nothing_that_is_known() -> None:
+    rows = [Row(f"question {n // 2}?", f"{name} {n}", "de", name) for n in range(20) for name in ("de", "th")]
+    answers = {row.query: {other.passage for other in rows if other.query == row.query} for row in rows}
+    for row in with_random_negatives(rows):
+        assert len(set(row.negative_passages)) == NEGATIVES
+        assert not set(row.negative_passages) & answers[row.query]
+        assert {text.split()[0] for text in row.negative_passages} == {row.passage_language}

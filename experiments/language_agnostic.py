@@ -30,7 +30,7 @@ FILES = ("tutorials", "bible-nt", "tico19", "privacyguides", "wikipedia-android"
 LABELS = [f"{{data}}/train/{name}.jsonl.gz" for name in ("en-squad-sentences", "en-nq-qed", "en-covidqa")]
 PAIRS = "{work}/pairs.jsonl.gz"
 PLAIN = "{work}/plain.jsonl.gz"
-SIZES: dict[str, int | None] = {"all": None, "1k": 1000, "10k": 10_000}
+SIZES: dict[str, int | None] = {"all": None, "1k": 1000}
 SEMANTIC_WEIGHT = 0.1
 LANGUAGE_WEIGHT = 0.01
 

@@ -116,12 +116,12 @@ EXPERIMENT = Experiment(
         "The start model has seen the English and French sides of AfriQA's training questions with these very "
         "passages: its recipe leaves out the rows in bem, fon, ha, ig, rw, tw, yo and zu, and no others. What the "
         "forward term teaches it knows already, so that arm says nothing of a model that has not seen them.",
-        "Why CLEAR is not above InfoNCE here was not settled. None of these languages is among those of the start model, "
-        "so the negatives that it mined by and from questions in them may be easy ones.",
+        "Why CLEAR is not above InfoNCE here was not settled. None of these languages is among those of the start "
+        "model, so the negatives that it mined by and from questions in them may be easy ones.",
         "And a static model is a bag of words: what an English question learns in the forward term moves no word of "
         "another language unless they share it, as the arm `forward` shows, so that 0.4 of CLEAR's weight has nothing "
         "to do for these languages. A transformer, which shares its layers, was not tried; nor other weights.",
-        "The smallest difference that these queries could tell from none is about 0.006; the paper's is about 0.04.",
+        "The smallest difference that these queries could tell from none is about 0.006; a summary of the paper gives about 0.04.",
         "XQuAD is measured and not trained on, for there are no translated training questions in its languages: it "
         "tells what is lost, not what CLEAR gains there.",
     ),

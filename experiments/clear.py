@@ -121,7 +121,8 @@ EXPERIMENT = Experiment(
         "And a static model is a bag of words: what an English question learns in the forward term moves no word of "
         "another language unless they share it, as the arm `forward` shows, so that 0.4 of CLEAR's weight has nothing "
         "to do for these languages. A transformer, which shares its layers, was not tried; nor other weights.",
-        "The smallest difference that these queries could tell from none is about 0.006; a summary of the paper gives about 0.04.",
+        "The smallest difference that these queries could tell from none is about 0.006; a summary of the paper "
+        "gives about 0.04.",
         "XQuAD is measured and not trained on, for there are no translated training questions in its languages: it "
         "tells what is lost, not what CLEAR gains there.",
     ),

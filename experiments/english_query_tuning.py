@@ -1,0 +1,163 @@
+"""English query tuning: does a query tower tuned on English medical questions keep the other languages?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from experiments.design import UNTRAINED, Arm, Contrast, EvaluationSet, Experiment, Json, Workspace
+from experiments.page import table
+from experiments.rows import held_out, made, place, set_of_rows
+from isogloss.datasets import load, read_rows
+from isogloss.records import EvalSet
+
+ROWS = "{data}/train/en-medquad.jsonl.gz"
+HELD_OUT = 0.06
+TRAINED_ROWS = 4000
+QUESTIONS_SHARE = 0.25
+OTHERS = ("ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
+RATES = ("1e-4", "1e-3", "1e-2")
+
+MEDICAL, XQUAD = "medical", "XQuAD"
+NATIVE = {"HeQ": "heq-he", "iapp": "iapp-th", "TyDi QA": "tydiqa-id", "NorQuAD": "norquad-nb"}
+WITHIN = tuple(f"{language}-{language}" for language in OTHERS)
+TO_ENGLISH = tuple(f"{language}-en" for language in OTHERS)
+
+
+def prepare(workspace: Workspace) -> None:
+    """Makes the rows, the set of those held out, and the part of XQuAD."""
+    kept, apart = held_out(read_rows(workspace.fill(ROWS)), HELD_OUT)
+    # The file is sorted by its sites; the hash of a passage shuffles it.
+    made(workspace.work / "rows.jsonl", lambda: sorted(kept, key=lambda row: place(row.passage))[:TRAINED_ROWS])
+    made(workspace.work / "medical", lambda: set_of_rows("medical", apart))
+    made(workspace.work / "xquad", lambda: _xquad(workspace))
+
+
+def _xquad(workspace: Workspace) -> EvalSet:
+    """A quarter of XQuAD's questions, each in all languages, over all paragraphs."""
+    whole = load(workspace.data / "retrieval" / "xquad")
+    kept = tuple(query for query in whole.queries if place(query.parallel_id or query.id) < QUESTIONS_SHARE)
+    return replace(whole, queries=kept, qrels={query.id: whole.qrels[query.id] for query in kept})
+
+
+def _arm(rate: str) -> Arm:
+    overrides = (
+        "sources.rows.path={work}/rows.jsonl",
+        f"train.learning_rate={float(rate)}",
+        "train.max_steps=200",
+        "train.optim=sparse_adam",
+        "train.sparse_embeddings=true",
+        "train.save_strategy=no",
+    )
+    return Arm(f"rate {rate}", "the shipped recipe at this learning rate", "english-query-tuning", overrides)
+
+
+def _contrasts() -> tuple[Contrast, ...]:
+    found: list[Contrast] = []
+    for rate in RATES:
+        arm = f"rate {rate}"
+        found += [
+            Contrast(f"in-domain up, rate {rate}", arm, UNTRAINED, (MEDICAL,)),
+            Contrast(
+                f"other languages not down, questions and paragraphs of one language, rate {rate}",
+                *(arm, UNTRAINED, (XQUAD,), WITHIN),
+                expected="not lower",
+            ),
+            Contrast(
+                f"other languages not down, questions to English paragraphs, rate {rate}",
+                *(arm, UNTRAINED, (XQUAD,), TO_ENGLISH),
+                expected="not lower",
+            ),
+            Contrast(
+                f"native questions of four further languages not down, rate {rate}",
+                *(arm, UNTRAINED, tuple(NATIVE)),
+                expected="not lower",
+            ),
+            Contrast(
+                f"English outside the domain not down, rate {rate}",
+                *(arm, UNTRAINED, (XQUAD,), ("en-en",)),
+                expected="not lower",
+            ),
+        ]
+    return tuple(found)
+
+
+def _exchange(results: Json) -> list[str]:
+    """What each rate gains in the domain against what it changes elsewhere."""
+    columns = {
+        "medical": ((MEDICAL, None),),
+        "XQuAD en": ((XQUAD, ("en-en",)),),
+        "XQuAD, others, within": ((XQUAD, WITHIN),),
+        "XQuAD, others, to en": ((XQUAD, TO_ENGLISH),),
+        "native sets": tuple((name, None) for name in NATIVE),
+    }
+    start = results["scores"][UNTRAINED]
+    rows = []
+    for name, scores in results["scores"].items():
+        if name == UNTRAINED:
+            continue
+        changes = (_change(scores, start, column) for column in columns.values())
+        rows.append((name, *(f"{change:+.4f}" for change in changes), str(_fallen(scores, start))))
+    pairs = sum(len(of) for of in start.values())
+    heads = ("arm", *columns, f"pairs of {pairs} that fell by more than 0.01")
+    return ["Change against the untuned model, mean over seeds:", "", *table(heads, rows), ""]
+
+
+def _change(scores: Json, start: Json, column: tuple[tuple[str, tuple[str, ...] | None], ...]) -> float:
+    """Mean difference over the pairs of a column, and over seeds."""
+    return float(
+        np.mean(
+            [
+                np.mean(scores[name][pair]) - np.mean(start[name][pair])
+                for name, pairs in column
+                for pair in pairs or scores[name]
+            ]
+        )
+    )
+
+
+def _fallen(scores: Json, start: Json) -> int:
+    return sum(
+        bool(np.mean(values) < np.mean(start[name][pair]) - 0.01)
+        for name, pairs in scores.items()
+        for pair, values in pairs.items()
+    )
+
+
+EXPERIMENT = Experiment(
+    name="english_query_tuning",
+    title="English query tuning",
+    claim="A query tower tuned at a low rate on English rows of one domain gets better there, and the other languages "
+    "and data keep their quality while no stored passage vector changes (Vasilyev et al. 2024, 2407.00923).",
+    design=(
+        "The bundled static model; its passage tower is frozen, its query tower is trained by the shipped recipe: "
+        "InfoNCE over the passages of the batch, constant rate. Ours: a static model and its rates, thousands of times "
+        "those of the paper's transformers, and SparseAdam.",
+        f"{TRAINED_ROWS:,} rows of English medical questions (MedQuAD), 200 steps of 64 rows. Medical: questions whose "
+        f"answer is among the {100 * HELD_OUT:.0f} % held out, by the hash of the answer, over the held-out answers. "
+        "They may ask about a disease that the training asks about.",
+        "The bundled model was trained on all of MedQuAD among much else, the held-out rows too: the gain in the "
+        "domain is that of a narrower objective, not of unseen knowledge.",
+        "Elsewhere: a quarter of XQuAD's questions in 12 languages over all paragraphs, within a language and to "
+        "English, and native questions in Hebrew, Thai, Indonesian and Norwegian. Tuned queries meet untuned passages.",
+        "No rate is chosen: all are shown. Freezing parts of the query tower needs a transformer; a static one has a "
+        "single table.",
+    ),
+    arms=tuple(_arm(rate) for rate in RATES),
+    sets=(
+        EvaluationSet(MEDICAL, "{work}/medical"),
+        EvaluationSet(XQUAD, "{work}/xquad", "same,to-en"),
+        *(EvaluationSet(name, f"{{data}}/retrieval/{folder}") for name, folder in NATIVE.items()),
+    ),
+    contrasts=_contrasts(),
+    prepare=prepare,
+    tried=(
+        "The gain in the domain has the expected sign with each of the three seeds at 1e-4 and 1e-3, and its interval "
+        "touches 0. The start leaves little to gain: it has been trained on these very rows and reaches 0.968. A start "
+        "that has not seen them, or a set with more answers that nearly fit, would decide; neither was run.",
+        "At 1e-2 the domain loses too. That the other languages' interval begins below the margin and ends above it "
+        "is why those verdicts are undecided: all four means are below 0, three of their intervals entirely.",
+    ),
+    figures=_exchange,
+)

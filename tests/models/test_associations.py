@@ -77,3 +77,14 @@ def test_overlong_lines_are_left_out():
     kept, left = ["w0 w1", "w2"], [" ".join(words), "w2"]
     assert associate(made, {"de": [Translations(kept, kept)]}, np.zeros(len(words) + 1)).english.nnz > 0
     assert associate(made, {"de": [Translations(left[:1], left[:1])]}, np.zeros(len(words) + 1)).english.nnz == 0
+
+
+def test_what_met_rarely_counts_less(tokenizer):
+    # "schiff" is in 5 of 10 lines: 4 with "ship" (in 4), 1 with "boat" (in 1); φ less chance, shrunk by C / (C + 3).
+    english = ["ship"] * 4 + ["boat"] + ["lamp"] * 5
+    german = ["schiff"] * 5 + ["lampe"] * 5
+    found = row(associate(tokenizer, {"de": [Translations(english, german)]}, np.zeros(len(WORDS))), "schiff")
+    ship = ((4 - 5 * 4 / 10) / (5 * 4) ** 0.5 * 4 / (4 + 3)) ** 2
+    boat = ((1 - 5 * 1 / 10) / (5 * 1) ** 0.5 * 1 / (1 + 3)) ** 2
+    assert found["ship"] == pytest.approx(ship / (ship + boat))
+    assert found["boat"] == pytest.approx(boat / (ship + boat))

@@ -90,7 +90,12 @@ def test_evaluation_texts_have_no_part_in_it(texts, tmp_path):
     with texts.open("a", encoding="utf-8") as file:
         for line in range(9):
             file.write(json.dumps({"_id": f"x{line}", "en": "quixotic zephyrs blow!", "de": TINY_TEXTS[2]}) + "\n")
-    wide = settings(texts, whole_words=200)
+    rows = tmp_path / "rows.jsonl"
+    with rows.open("w", encoding="utf-8") as file:
+        for line in range(9):
+            row = {"query": "quixotic zephyrs blow?", "positive": f"They gust, {line}.", "lang": "en"}
+            file.write(json.dumps(row) + "\n")
+    wide = settings(texts, whole_words=200, rows=[str(rows)], least_count=1)
     without = start_model(wide, tmp_path / "without", lambda line: None, Apart([str(held)]))
     with_all = start_model(wide, tmp_path / "with", lambda line: None)
     assert "▁zephyrs" in with_all.query.engine.tokenizer.get_vocab()

@@ -19,6 +19,7 @@ from isogloss.training.sources.reading import expand
 
 LEAST_LETTERS = 13
 
+
 def normal(text):
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(character for character in folded if character.isalnum())

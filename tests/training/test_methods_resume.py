@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+import torch
 from safetensors.torch import load_file
 
 from isogloss.recipe import parse_recipe
@@ -45,7 +46,7 @@ def method_content(folder, base):
 def test_a_killed_run_ends_with_the_bits_of_the_unbroken_one(tmp_path, tiny_static):
     content = method_content(tmp_path, tiny_static)
     killed = tmp_path / "killed"
-    assert run_worker("kill", json.dumps(content), str(killed), "5", "1", may_fail=True)
+    assert run_worker("kill", json.dumps(content), str(killed), "5", str(torch.get_num_threads()), may_fail=True)
     report = train(parse_recipe(content), killed)
     assert report.resumed_from == 3
     train(parse_recipe(content), tmp_path / "whole")

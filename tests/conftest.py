@@ -5,7 +5,9 @@ Texts in six scripts train the tokenizers, so that every script has its own piec
 
 from __future__ import annotations
 
+import math
 import os
+from collections import Counter
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -31,41 +33,71 @@ TINY_TEXTS = (
     "Хлеб пекут рано утром, до открытия рынка.",
 )
 UNKNOWN = "[UNK]"
+PIECES = 500
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 STATIC_DIMENSION = 24
 TRANSFORMER_DIMENSION = 32
 
 
 def build_tokenizer(kind: str) -> Tokenizer:
-    """A `WordPiece`, `BPE` or `Unigram` tokenizer of about 500 pieces over six scripts."""
+    """A `WordPiece`, `BPE` or `Unigram` tokenizer of about 500 pieces over six scripts, the same in every process.
+
+    The trainers of WordPiece and Unigram go through hash tables in an order that differs from process to process, so
+    that their pieces, and all that a test measures with them, would differ from run to run: these two are counted here.
+    """
+    normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     if kind == "WordPiece":
-        tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=SPECIAL_TOKENS, show_progress=False)
+        splitter = pre_tokenizers.BertPreTokenizer()
+        counts = _counted_pieces(normalizer, splitter, continuation="##")
+        pieces = [*SPECIAL_TOKENS, *counts]
+        tokenizer = Tokenizer(
+            models.WordPiece({piece: number for number, piece in enumerate(pieces)}, unk_token=UNKNOWN)
+        )
     elif kind == "BPE":
+        splitter = pre_tokenizers.ByteLevel(add_prefix_space=True)
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         tokenizer.decoder = decoders.ByteLevel()
+    else:
+        splitter = pre_tokenizers.Metaspace()
+        counts = _counted_pieces(normalizer, splitter)
+        total = sum(counts.values())
+        scored = [(token, 0.0) for token in SPECIAL_TOKENS]
+        scored += [(piece, math.log(count / total)) for piece, count in counts.items()]
+        tokenizer = Tokenizer(models.Unigram(scored, unk_id=SPECIAL_TOKENS.index(UNKNOWN)))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splitter
+    if kind == "BPE":
         trainer = trainers.BpeTrainer(
-            vocab_size=500,
+            vocab_size=PIECES,
             special_tokens=SPECIAL_TOKENS,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
+        tokenizer.train_from_iterator(TINY_TEXTS, trainer)
     else:
-        tokenizer = Tokenizer(models.Unigram())
-        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-        trainer = trainers.UnigramTrainer(
-            vocab_size=500, special_tokens=SPECIAL_TOKENS, unk_token=UNKNOWN, show_progress=False
-        )
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.train_from_iterator(TINY_TEXTS, trainer)
+        tokenizer.add_special_tokens(SPECIAL_TOKENS)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B [SEP]",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
     )
     return tokenizer
+
+
+def _counted_pieces(
+    normalizer: normalizers.Normalizer, splitter: pre_tokenizers.PreTokenizer, continuation: str = ""
+) -> dict[str, int]:
+    """All characters and the strings of up to six characters that cover most of the texts, each with its count."""
+    counts: Counter[str] = Counter()
+    for text in TINY_TEXTS:
+        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)):
+            for start in range(len(word)):
+                for end in range(start + 1, min(start + 6, len(word)) + 1):
+                    counts[(continuation if start else "") + word[start:end]] += 1
+    characters = sorted(piece for piece in counts if len(piece.removeprefix(continuation)) == 1)
+    longer = sorted(counts.keys() - set(characters), key=lambda piece: (-counts[piece] * len(piece), piece))
+    kept = characters + longer[: max(0, PIECES - len(SPECIAL_TOKENS) - len(characters))]
+    return {piece: counts[piece] for piece in kept}
 
 
 def static_modules(kind: str = "Unigram", seed: int = 0) -> list:

@@ -106,6 +106,7 @@ def test_killed_driver_is_gone_on_with(tiny_static, corpus, tmp_path, unbroken, 
     driver.send_signal(signal.SIGKILL)
     assert driver.wait() == -signal.SIGKILL
     (bank / "shards").joinpath(".partial-00000000-00003.vectors.npy").write_bytes(b"half of a sh")
+    bank.joinpath(".partial-00000000-bank.json").write_bytes(b"half of a mani")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     assert content(bank) == unbroken
 

@@ -26,7 +26,7 @@ from isogloss.engines.bank_shards import (
     ShardMaker,
 )
 from isogloss.errors import DataError, Fault, FileError, UsageError, raise_faults
-from isogloss.files import file_errors, remove_leftovers
+from isogloss.files import file_errors, is_leftover, remove_leftovers
 from isogloss.progress import progress_bar
 from isogloss.records import Text
 
@@ -142,7 +142,7 @@ def check_target(path: str | Path, *, fingerprint: Mapping[str, str], dtype: str
 def _prepare(place: Path, parts: Mapping[str, str], dtype: str, *, resume: bool, append: bool) -> Manifest:
     """The manifest to go on with: that of the bank which is there, if it fits, or a new one."""
     if not (place / MANIFEST_NAME).is_file():
-        if place.exists() and (not place.is_dir() or any(entry.name != "shards" for entry in place.iterdir())):
+        if place.exists() and (not place.is_dir() or not _only_begun(place)):
             raise FileError(f"{place} exists and is no bank", next_step="Give another folder for the bank.")
         if append:
             raise FileError(f"{place} has no bank to append to", next_step="Leave append out to make one.")
@@ -164,6 +164,11 @@ def _prepare(place: Path, parts: Mapping[str, str], dtype: str, *, resume: bool,
     elif not append and manifest.appending_from is not None:
         raise DataError(f"{place} has an unfinished append", next_step="Finish it: the same texts with append=True.")
     return manifest
+
+
+def _only_begun(place: Path) -> bool:
+    """Whether all that is in the folder is what an encode that was killed before its first manifest leaves."""
+    return all(entry.name == "shards" or is_leftover(entry) for entry in place.iterdir())
 
 
 def _jobs(
@@ -223,8 +228,9 @@ def _finish(place: Path, manifest: Manifest, *, number_of_shards: int) -> None:
     if not manifest.complete or manifest.appending_from is not None:
         manifest.complete = True
         manifest.appending_from = None
-        remove_leftovers(place / "shards")
         manifest.write(place)
+        for folder in (place, place / "shards"):
+            remove_leftovers(folder)
 
 
 class _Checker:

@@ -13,6 +13,7 @@ from isogloss.files.trec import read_qrels, read_run, write_qrels, write_run
 from isogloss.files.writing import (
     atomic_folder,
     atomic_path,
+    is_leftover,
     refuse_occupied,
     remove_leftovers,
     write_json,
@@ -26,6 +27,7 @@ __all__ = [
     "check_file",
     "check_folder",
     "file_errors",
+    "is_leftover",
     "open_text",
     "read_json",
     "read_jsonl",

@@ -92,6 +92,11 @@ def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def is_leftover(path: str | os.PathLike[str]) -> bool:
+    """Whether a writer that was killed, or that still runs, made this file or folder; by its name."""
+    return Path(path).name.startswith(_PARTIAL)
+
+
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     """Removes what writers that were killed left in `folder`; a writer that still runs there fails at its end."""
     for leftover in Path(folder).glob(f"{_PARTIAL}*"):

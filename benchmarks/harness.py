@@ -1,0 +1,333 @@
+"""Measures variants of one piece of work side by side: alternated rounds, CPU and wall time, memory in a process each.
+
+A benchmark is a module with a `BENCHMARK` and, at its end, `main(BENCHMARK)`. It runs as
+`python -m benchmarks.NAME --data FOLDER [--rounds 5] [--threads 1]` and writes `benchmarks/results/NAME.json`, of which
+`python -m benchmarks page` makes `docs/speed.md`.
+
+Rounds begin with another variant each time, so that what else the machine does falls on all alike. A ratio is taken
+within each round; the median of the rounds is stated, with the least and the most. CPU time counts, the threads of the
+process included and its children not; memory is the peak of a process that does this one work alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from isogloss.files import write_json
+from isogloss.progress import progress_bar
+
+RESULTS = Path(__file__).parent / "results"
+PEAK = "peak-memory-mib:"
+
+Work = Callable[[], int]
+"""Does the work once and gives how many units it did: passages, queries, steps."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to do a piece of work.
+
+    Attributes:
+        work: Which piece of work, e.g. `passages`; variants of the same work are compared.
+        name: The way, e.g. `isogloss, OpenVINO int8`.
+        prepare: Loads and warms what is needed, unmeasured, and gives the work.
+        ours: Whether it is isogloss's.
+        memory: Whether the peak memory of a process that does it alone is measured too.
+    """
+
+    work: str
+    name: str
+    prepare: Callable[[], Work]
+    ours: bool = False
+    memory: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """How much better ours shall be: peer's figure divided by ours at least, or ours divided by the peer's at most.
+
+    Attributes:
+        work: The piece of work.
+        ours: Name of our variant.
+        peer: Name of the variant it is compared with.
+        bound: The ratio wanted; None where the ratio is stated only.
+        figure: `cpu` or `wall` (peer / ours, to be at least `bound`), or `memory` (ours / peer, to be at most `bound`).
+    """
+
+    work: str
+    ours: str
+    peer: str
+    bound: float | None = None
+    figure: Literal["cpu", "wall", "memory"] = "cpu"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run compares, made from its arguments.
+
+    Attributes:
+        variants: The ways, those that cannot run here left out.
+        targets: What is compared with what.
+        about: Facts that belong to the figures: sizes, checks of equality, the shape of the model.
+        missing: Variants that cannot run here, each with the reason.
+    """
+
+    variants: Sequence[Variant]
+    targets: Sequence[Target] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark: its name, its words for the page, its own arguments, and what makes its plan.
+
+    Attributes:
+        name: Name of the module and of the file of results.
+        title: Heading on the page.
+        unit: What is counted, e.g. `passages`.
+        plan: Makes the plan from the parsed arguments.
+        arguments: Adds the arguments of this benchmark to the parser.
+        packages: Distributions whose versions belong to the figures.
+        notes: Sentences for the page: what limits a row that was missed, what was tried.
+    """
+
+    name: str
+    title: str
+    unit: str
+    plan: Callable[[argparse.Namespace], Plan]
+    arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+    packages: tuple[str, ...] = ("isogloss", "numpy")
+    notes: tuple[str, ...] = ()
+
+
+def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
+    """Runs a benchmark from the command line: measures, prints a table, writes the JSON."""
+    given_words = list(sys.argv[1:] if arguments is None else arguments)
+    given = _parser(benchmark).parse_args(given_words)
+    _limit_threads(benchmark, given.threads, given_words)
+    plan = benchmark.plan(given)
+    if given.alone:
+        _do_alone(plan, given.alone)
+        return 0
+    _require_known_names(plan)
+    rounds = measure(plan.variants, given.rounds, progress=True)
+    memory = {}
+    for variant in plan.variants:
+        if variant.memory:
+            memory[_key(variant)] = _peak_memory(benchmark, _key(variant), given_words)
+    found = result(benchmark, plan, rounds, memory) | {
+        "command": " ".join(["python -m", f"benchmarks.{benchmark.name}", *given_words]),
+        "threads": given.threads,
+    }
+    print("\n".join(as_text(found)))
+    write_json(given.out or RESULTS / f"{benchmark.name}.json", found)
+    return 0
+
+
+def measure(variants: Sequence[Variant], rounds: int, *, progress: bool = False) -> dict[str, list[dict[str, float]]]:
+    """Seconds of CPU and wall time per unit for each variant and round, the variants of a round alternated."""
+    works = {_key(variant): variant.prepare() for variant in variants}
+    found: dict[str, list[dict[str, float]]] = {key: [] for key in works}
+    keys = list(works)
+    with progress_bar("Measuring", rounds * len(keys), show=progress) as advance:
+        for number in range(rounds):
+            first = number % len(keys) if keys else 0
+            for key in keys[first:] + keys[:first]:
+                found[key].append(_timed(works[key]))
+                advance(1)
+    return found
+
+
+def result(
+    benchmark: Benchmark,
+    plan: Plan,
+    rounds: Mapping[str, Sequence[Mapping[str, float]]],
+    memory: Mapping[str, float],
+) -> dict[str, Any]:
+    """All figures of a run as JSON."""
+    rows = [_row(variant, rounds[_key(variant)], memory.get(_key(variant))) for variant in plan.variants]
+    known = {_key(variant) for variant in plan.variants}
+    ratios = [
+        _ratio(target, rounds, memory)
+        for target in plan.targets
+        if {f"{target.work}: {target.ours}", f"{target.work}: {target.peer}"} <= known
+    ]
+    return {
+        "benchmark": benchmark.name,
+        "title": benchmark.title,
+        "unit": benchmark.unit,
+        "about": dict(plan.about),
+        "missing": dict(plan.missing),
+        "notes": list(benchmark.notes),
+        "machine": _machine(),
+        "packages": {name: _version(name) for name in benchmark.packages},
+        "rows": rows,
+        "ratios": ratios,
+    }
+
+
+def as_text(found: Mapping[str, Any]) -> list[str]:
+    """The figures as lines for a terminal."""
+    unit = found["unit"]
+    lines = [found["title"]]
+    for row in found["rows"]:
+        memory = f", peak {row['peak_memory_mib']:.0f} MiB" if row["peak_memory_mib"] is not None else ""
+        speed = row["per_cpu_second"]
+        lines.append(
+            f"  {row['work']}: {row['variant']}: {speed['median']:.4g} {unit} per CPU second "
+            f"[{speed['least']:.4g}, {speed['most']:.4g}]{memory}"
+        )
+    for ratio in found["ratios"]:
+        lines.append(f"  {ratio['work']}: {ratio['ours']} against {ratio['peer']}: {ratio_words(ratio)}")
+    lines += [f"  not measured: {name}: {why}" for name, why in found["missing"].items()]
+    return lines
+
+
+def ratio_words(ratio: Mapping[str, Any]) -> str:
+    """A ratio with its spread and, where a bound was set, whether it was reached."""
+    spread = f"{ratio['median']:.2f} [{ratio['least']:.2f}, {ratio['most']:.2f}] ({ratio['figure']})"
+    if ratio["bound"] is None:
+        return spread
+    wanted = f"{'at most' if ratio['figure'] == 'memory' else 'at least'} {ratio['bound']:g}"
+    return f"{spread}, wanted {wanted}: {'reached' if ratio['reached'] else 'missed'}"
+
+
+def _parser(benchmark: Benchmark) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{benchmark.name}", description=benchmark.title)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of all variants")
+    parser.add_argument("--threads", type=int, default=1, help="cores and threads that every variant gets")
+    parser.add_argument("--out", type=Path, help=f"JSON of the results; benchmarks/results/{benchmark.name}.json else")
+    parser.add_argument("--alone", help=argparse.SUPPRESS)
+    benchmark.arguments(parser)
+    return parser
+
+
+def _limit_threads(benchmark: Benchmark, threads: int, words: Sequence[str]) -> None:
+    """Starts the process anew with every library held to so many threads; they read their limits once, at import."""
+    limits = {
+        **{f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "MKL", "OPENBLAS", "RAYON")},
+        "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
+        "HF_HUB_OFFLINE": "1",
+    }
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[:threads])
+    if any(os.environ.get(name) != value for name, value in limits.items()):
+        command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", *words]
+        os.execve(sys.executable, command, {**os.environ, **limits})  # noqa: S606  # the same program once more
+
+
+def _timed(work: Work) -> dict[str, float]:
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    units = work()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return {"units": units, "cpu": cpu / units, "wall": wall / units}
+
+
+def _do_alone(plan: Plan, key: str) -> None:
+    chosen = next(variant for variant in plan.variants if _key(variant) == key)
+    chosen.prepare()()
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{PEAK}{kilobytes / 1024}")
+
+
+def _peak_memory(benchmark: Benchmark, key: str, words: Sequence[str]) -> float:
+    command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", *words, "--alone", key]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  # this program itself
+    lines = [line for line in done.stdout.splitlines() if line.startswith(PEAK)]
+    return float(lines[-1].removeprefix(PEAK))
+
+
+def _require_known_names(plan: Plan) -> None:
+    """A target that names no variant is a slip of the benchmark, unless the variant is known to be missing."""
+    known = {_key(variant) for variant in plan.variants} | set(plan.missing)
+    for target in plan.targets:
+        for name in (target.ours, target.peer):
+            if f"{target.work}: {name}" not in known and name not in known:
+                raise ValueError(
+                    f"target '{target.work}: {name}' is no variant (there are: {', '.join(sorted(known))})"
+                )
+
+
+def _row(variant: Variant, rounds: Sequence[Mapping[str, float]], memory: float | None) -> dict[str, Any]:
+    return {
+        "work": variant.work,
+        "variant": variant.name,
+        "ours": variant.ours,
+        "units": rounds[0]["units"],
+        "per_cpu_second": _spread([1 / found["cpu"] for found in rounds]),
+        "per_second": _spread([1 / found["wall"] for found in rounds]),
+        "peak_memory_mib": memory,
+        "rounds": [dict(found) for found in rounds],
+    }
+
+
+def _ratio(
+    target: Target, rounds: Mapping[str, Sequence[Mapping[str, float]]], memory: Mapping[str, float]
+) -> dict[str, Any]:
+    ours, peer = f"{target.work}: {target.ours}", f"{target.work}: {target.peer}"
+    if target.figure == "memory":
+        values = [memory[ours] / memory[peer]]
+    else:
+        pairs = zip(rounds[ours], rounds[peer], strict=True)
+        values = [theirs[target.figure] / mine[target.figure] for mine, theirs in pairs]
+    found = {"work": target.work, "ours": target.ours, "peer": target.peer, "figure": target.figure}
+    spread = _spread(values)
+    reached = None
+    if target.bound is not None:
+        reached = spread["median"] <= target.bound if target.figure == "memory" else spread["median"] >= target.bound
+    return {**found, **spread, "bound": target.bound, "reached": reached}
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
+
+
+def _machine() -> dict[str, Any]:
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    features = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "").split()
+    wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+    return {
+        "processor": names[0] if names else platform.machine(),
+        "features": [name for name in wanted if name in features],
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    place = Path(path)
+    return place.read_text(encoding="utf-8").splitlines() if place.is_file() else []
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _key(variant: Variant) -> str:
+    return f"{variant.work}: {variant.name}"
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """The figures of a run."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

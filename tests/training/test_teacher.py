@@ -2,7 +2,9 @@
 
 1. Its model and its bank teach the same, and so do both together where the bank holds a part of the texts.
 2. A student taught long enough has the teacher's vectors.
-3. A teacher with longer vectors is projected on demand; a bank that lacks texts, or is of another model, is refused.
+3. A teacher with longer vectors is projected on demand, and one with shorter or longer ones is turned to where its
+   student is: a turned copy of the student has nothing to teach. No turn changes a cosine.
+4. A bank that lacks texts, or is of another model, is refused.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from isogloss.errors import DataError, RecipeError, StaleBankError
 from isogloss.models.retriever import Retriever
 from isogloss.recipe import parse_recipe
 from isogloss.records import Text
 from isogloss.training import train
+from isogloss.training.stored_vectors import nearest_turn
 from tests.conftest import save_sentence_transformer, static_modules
 from tests.training.runs import recipe_content
 
@@ -79,6 +83,40 @@ def test_files_of_many_languages_are_taught_too(tmp_path, tiny_static, tiny_tran
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
     content["teacher"] = {"model": str(tiny_transformer), "projection": "pca"}
     assert 0.1 < train(parse_recipe(content), tmp_path / "pca").losses["loss"] < 2
+
+
+@pytest.mark.parametrize(("size", "other_size"), [(24, 24), (16, 24), (24, 16)])
+def test_the_nearest_turn(size, other_size):
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(200, size)).astype(np.float32)
+    turn = np.linalg.qr(generator.normal(size=(max(size, other_size),) * 2))[0][:size, :other_size].astype(np.float32)
+    found = nearest_turn(vectors, vectors @ turn)
+    if size <= other_size:
+        np.testing.assert_allclose(found, turn, atol=1e-5)
+        np.testing.assert_allclose(found @ found.T, np.eye(size), atol=1e-5)
+    else:
+        np.testing.assert_allclose(found.T @ found, np.eye(other_size), atol=1e-5)
+
+
+def test_a_teacher_is_turned_to_its_student(tmp_path, tiny_static):
+    weights = Retriever.load(tiny_static).passage.engine.weights
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(24, 24)))[0]
+    modules = static_modules()
+    modules[0].embedding.weight.data = torch.from_numpy((weights @ turn).astype(np.float32))
+    turned = save_sentence_transformer(modules, tmp_path / "turned")
+    losses = {}
+    for projection in ("none", "procrustes"):
+        content = taught(tmp_path, tiny_static, {"model": turned, "projection": projection}, max_steps=1)
+        losses[projection] = train(parse_recipe(content), tmp_path / projection).losses["loss"]
+    assert losses["none"] > 0.5
+    assert losses["procrustes"] == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("pair", ["longer", "shorter"])
+def test_a_teacher_of_another_length_is_turned(tmp_path, tiny_static, tiny_transformer, pair):
+    student, longer = (tiny_static, tiny_transformer) if pair == "longer" else (tiny_transformer, tiny_static)
+    content = taught(tmp_path, student, {"model": longer, "projection": "procrustes"})
+    assert 0.01 < train(parse_recipe(content), tmp_path / "out").losses["loss"] < 1.2
 
 
 def test_a_teacher_that_does_not_fit_is_refused(tmp_path, tiny_static, tiny_transformer, teacher):

@@ -136,12 +136,13 @@ class TeacherSettings(_Section):
     Attributes:
         model: Path or name of the teacher, which encodes what its bank does not hold.
         bank: Folder with the teacher's vectors.
-        projection: `pca` turns the teacher's vectors into the student's dimension where that is smaller.
+        projection: `pca` turns the teacher's vectors into the student's dimension where that is smaller; `procrustes`
+            turns them, shorter or longer, to where the untrained student has the same texts.
     """
 
     model: str | None = None
     bank: str | None = None
-    projection: Literal["none", "pca"] = "none"
+    projection: Literal["none", "pca", "procrustes"] = "none"
 
     @model_validator(mode="after")
     def _has_one(self) -> TeacherSettings:

@@ -327,7 +327,7 @@ class _Run:
             for name, roles in self.objective.teacher_roles.items()
             for role in sorted(roles)
         ]
-        return teacher_vectors(self.recipe.teacher, self.texts, unique_numbers(wanted), self.retriever.dimension)
+        return teacher_vectors(self.recipe.teacher, self.texts, unique_numbers(wanted), self.retriever)
 
     def _numbers_encoded_as(self, tower: Role) -> Ids:
         wanted = [

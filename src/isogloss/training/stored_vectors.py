@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from isogloss.models.retriever import Retriever
 
 PROJECTION_SAMPLE = 20_000
+
+
+class Student(Protocol):
+    """What a teacher must know of its student."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of its vectors."""
+
+    def encode(self, texts: Sequence[str], *, role: Role) -> NDArray[np.float32]:
+        """Unit vectors, shape (texts, dimension)."""
 
 
 class BankVectors:
@@ -90,7 +101,7 @@ def passage_bank(path: str, retriever: Retriever, texts: TextTable, wanted: Ids)
     return ComputedVectors(stored.vectors)
 
 
-def teacher_vectors(settings: TeacherSettings, texts: TextTable, wanted: Ids, dimension: int) -> VectorStore:
+def teacher_vectors(settings: TeacherSettings, texts: TextTable, wanted: Ids, student: Student) -> VectorStore:
     """A teacher's vectors of texts: from its bank where that has them, else from its model.
 
     The model encodes as the bank was made, with the passage tower; without a bank with the query tower, for sentences
@@ -100,7 +111,7 @@ def teacher_vectors(settings: TeacherSettings, texts: TextTable, wanted: Ids, di
         settings: The recipe's teacher.
         texts: Texts of the run.
         wanted: Texts that it will be asked for.
-        dimension: Length of the student's vectors.
+        student: The student before its training.
 
     Raises:
         DataError: If there is a bank alone and it lacks some texts.
@@ -132,16 +143,30 @@ def teacher_vectors(settings: TeacherSettings, texts: TextTable, wanted: Ids, di
             vectors[held == side] = part
         return vectors
 
-    size = stored.dimension if stored is not None else model.dimension if model is not None else dimension
-    if size == dimension:
-        return ComputedVectors(encode)
-    if settings.projection == "none" or size < dimension:
+    size = stored.dimension if stored is not None else model.dimension if model is not None else student.dimension
+    turn = _turn(settings, encode, size, texts, _sample(wanted), student)
+    return ComputedVectors(encode if turn is None else lambda numbers: _unit(encode(numbers) @ turn))
+
+
+def _turn(
+    settings: TeacherSettings,
+    encode: Callable[[Ids], NDArray[np.float32]],
+    size: int,
+    texts: TextTable,
+    sample: Ids,
+    student: Student,
+) -> NDArray[np.float32] | None:
+    """The matrix that brings the teacher's vectors among the student's, shape (size, student's), if one is needed."""
+    if settings.projection == "procrustes":
+        return nearest_turn(encode(sample), student.encode(texts.texts(sample.tolist()), role="query"))
+    if size == student.dimension:
+        return None
+    if settings.projection == "none" or size < student.dimension:
         raise RecipeError(
-            f"the teacher's vectors have {size} dimensions, the student's {dimension}",
-            next_step="Set teacher.projection=pca where the teacher's are more, or choose another teacher.",
+            f"the teacher's vectors have {size} dimensions, the student's {student.dimension}",
+            next_step="Set teacher.projection to procrustes, or to pca where the teacher's are more.",
         )
-    axes = principal_axes(encode(_sample(wanted)), dimension)
-    return ComputedVectors(lambda numbers: _unit(encode(numbers) @ axes))
+    return principal_axes(encode(sample), student.dimension)
 
 
 def principal_axes(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
@@ -150,6 +175,21 @@ def principal_axes(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.f
     _, directions = np.linalg.eigh(energy)
     axes: NDArray[np.float32] = directions[:, ::-1][:, :dimension].astype(np.float32)
     return axes
+
+
+def nearest_turn(vectors: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The turn that brings vectors nearest to others of the same texts (orthogonal Procrustes; Schönemann 1966).
+
+    Args:
+        vectors: What is turned, shape (texts, dim).
+        others: Where to, shape (texts, other dim).
+
+    Returns:
+        A matrix of shape (dim, other dim); where `dim` is not the larger, it changes no cosine.
+    """
+    left, _, right = np.linalg.svd(vectors.astype(np.float64).T @ others.astype(np.float64), full_matrices=False)
+    turn: NDArray[np.float32] = (left @ right).astype(np.float32)
+    return turn
 
 
 def _sample(numbers: Ids) -> Ids:

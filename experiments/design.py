@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 MEASURE = "nDCG@10"
 UNTRAINED = "untrained"
 
@@ -37,6 +39,12 @@ class Workspace:
         for place, value in values.items():
             text = text.replace(place, value)
         return text
+
+
+def as_overrides(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Fields of a recipe and their values as the overrides of an arm, each value as YAML on one line."""
+    written = {field: yaml.safe_dump(value, default_flow_style=True, width=10_000) for field, value in fields.items()}
+    return tuple(f"{field}={value.strip()}" for field, value in written.items())
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 OUT ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format build clean
+.PHONY: help demo test lint docs format build clean
 
 help:
 	@echo "make demo    tune an English query tower and measure every language; results in $(OUT)/"
 	@echo "make test    format, lint, types and all tests"
 	@echo "make lint    format, lint and types only"
+	@echo "make docs    the documentation, in build/site/"
 	@echo "make build   the wheel, in dist/"
 	@echo "make clean   remove the environment and what was built"
 
@@ -32,6 +33,9 @@ lint: $(BIN)/.installed
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
+
+docs: $(BIN)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(BIN)/.installed
 	$(BIN)/ruff format .

@@ -43,7 +43,7 @@ def folder(tmp_path, monkeypatch, tiny_static):
 
 
 def test_the_page_is_right(folder):
-    commands = [line.split() for line in code("sh").splitlines()]
+    commands = [line.removeprefix("$ ").split() for line in code("console").splitlines()]
     assert [words[:2] for words in commands] == [["isogloss", "recipe"], ["isogloss", "train"]]
     for words in commands:
         done = CliRunner().invoke(app, words[1:])

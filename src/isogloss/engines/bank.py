@@ -27,7 +27,7 @@ class Bank:
         path: Folder of the bank.
         manifest: What it says of itself.
 
-    Example:
+    Examples:
         >>> bank = Bank.open("bank")  # doctest: +SKIP
         >>> for start, ids, block in bank.vectors():  # doctest: +SKIP
         ...     print(start, len(ids), block.shape)

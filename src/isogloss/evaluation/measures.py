@@ -57,8 +57,9 @@ class PerQuery:
 def measure_name(name: str) -> str:
     """The ir_measures spelling of a measure given in any common one.
 
-    >>> measure_name("ndcg_cut_10"), measure_name("mrr@10"), measure_name("recall_at_100")
-    ('nDCG@10', 'RR@10', 'R@100')
+    Examples:
+        >>> measure_name("ndcg_cut_10"), measure_name("mrr@10"), measure_name("recall_at_100")
+        ('nDCG@10', 'RR@10', 'R@100')
     """
     plain = name.strip().lower()
     if plain in _ALIASES:

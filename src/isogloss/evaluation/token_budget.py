@@ -68,8 +68,9 @@ def token_budgets(names: str | Iterable[str]) -> list[TokenBudget]:
     Raises:
         UsageError: With all names that are none.
 
-    >>> [budget.tokens for budget in token_budgets("R@2kt,R@5kt,R@500t")]
-    [2000, 5000, 500]
+    Examples:
+        >>> [budget.tokens for budget in token_budgets("R@2kt,R@5kt,R@500t")]
+        [2000, 5000, 500]
     """
     listed = [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
     found, faults = [], []

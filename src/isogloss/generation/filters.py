@@ -105,7 +105,7 @@ def longest_copy(query: str, passage: str) -> int:
 
     In unspaced scripts a character is a third of a word.
 
-    Example:
+    Examples:
         >>> longest_copy("Where does the old river reach?", "There the old river ends.")
         3
     """

@@ -31,7 +31,7 @@ class Prompt:
     Raises:
         UsageError: If a field is unknown, or the language or the passage is missing.
 
-    Example:
+    Examples:
         >>> Prompt("Write in {Language}: {title} {passage}").render("A lamp.", "de", title="Tower")
         'Write in German: Tower A lamp.'
     """

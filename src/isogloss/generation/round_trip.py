@@ -61,7 +61,7 @@ def found_again(
 def teacher_distribution(scores: Sequence[float], temperature: float = 1.0) -> list[float]:
     """T(p|q): softmax over candidates of f_qg / τ_T.
 
-    Example:
+    Examples:
         >>> [round(value, 6) for value in teacher_distribution([-1.0, -2.0, -3.0])]
         [0.665241, 0.244728, 0.090031]
     """

@@ -104,6 +104,19 @@ class GeneratorTrainSettings(_Section):
 
     Attributes:
         stage: `generation` maximises the likelihood of the queries, `ranking` that of the passage among its negatives.
+        learning_rate: Highest learning rate, after the warm-up.
+        max_steps: Steps of the run.
+        warmup_steps: Steps over which the rate rises from 0.
+        lr_scheduler_type: How the rate falls, by its name in transformers.
+        optim: Optimiser, by its name in transformers.
+        weight_decay: Weight decay.
+        max_grad_norm: Norm to which gradients are clipped; 0 clips nothing.
+        bf16: `auto` computes in bfloat16 where a GPU does.
+        dropout: Whether dropout is on.
+        seed: Of the order of rows and dropout.
+        logging_steps: Steps between two lines of the log.
+        save_steps: Steps between two checkpoints.
+        save_total_limit: Checkpoints that are kept.
         generation_weight: λ, weight of the generation loss in the ranking stage, so that it still generates.
         batch: Rows of a step.
         mini_batch_tokens: Most tokens (padding counted) of a forward pass; memory follows it, results do not.
@@ -133,7 +146,14 @@ class GeneratorTrainSettings(_Section):
 
 
 class GeneratorRecipe(_Section):
-    """A whole run of a generator's training."""
+    """A whole run of a generator's training.
+
+    Attributes:
+        description: What the recipe is for, in a sentence.
+        model: Which generator is trained, and what it reads and writes.
+        rows: The labelled rows.
+        train: Optimisation.
+    """
 
     description: str = ""
     model: ModelSettings = Field(default_factory=ModelSettings)

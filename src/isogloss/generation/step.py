@@ -32,7 +32,7 @@ SOURCE = "rows"
 def ranking_loss(scores: Tensor) -> Tensor:
     """L_rank of each row from f_qg of its candidates, shape (rows, candidates), the passage first; −∞ hides one.
 
-    Example:
+    Examples:
         >>> round(float(ranking_loss(torch.tensor([[-0.2, -0.9, -1.4]], dtype=torch.float64))), 6)
         0.586552
     """

@@ -41,7 +41,7 @@ class SearchIndex:
     Raises:
         StaleBankError: The retriever's passage tower did not make the vectors of the index.
 
-    Example:
+    Examples:
         >>> with open_index("my-index") as index:  # doctest: +SKIP
         ...     for hit in index.search(["wie entsteht ein Regenbogen?"], k=3, languages=["en"])[0]:
         ...         print(hit.rank, hit.score, hit.id, hit.text)

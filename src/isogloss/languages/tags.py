@@ -87,8 +87,9 @@ def normalize(tag: str) -> str:
     Raises:
         UnknownLanguageError: If the tag is in no known spelling.
 
-    >>> [normalize(tag) for tag in ("swh_Latn", "ger", "zh_CN", "zh-Hant", "cmn", "sr-Latn-RS", "pt-BR")]
-    ['sw', 'de', 'zh', 'zh-hant', 'zh', 'sr-latn', 'pt-br']
+    Examples:
+        >>> [normalize(tag) for tag in ("swh_Latn", "ger", "zh_CN", "zh-Hant", "cmn", "sr-Latn-RS", "pt-BR")]
+        ['sw', 'de', 'zh', 'zh-hant', 'zh', 'sr-latn', 'pt-br']
     """
     parts = _SEPARATORS.split(tag.strip().lower()) if isinstance(tag, str) else [""]
     language = _table().by_code.get(parts[0])
@@ -149,8 +150,9 @@ def language_name(tag: str) -> str:
     Raises:
         UnknownLanguageError: If the tag is in no known spelling.
 
-    >>> language_name("zh-Hant"), language_name("arz")
-    ('Chinese (traditional)', 'Egyptian Arabic')
+    Examples:
+        >>> language_name("zh-Hant"), language_name("arz")
+        ('Chinese (traditional)', 'Egyptian Arabic')
     """
     base, _, rest = normalize(tag).partition("-")
     name = _table().by_code[base].name
@@ -175,8 +177,9 @@ def iso_639_3(tag: str) -> str:
     Raises:
         UnknownLanguageError: If the tag is in no known spelling.
 
-    >>> [iso_639_3(tag) for tag in ("sw", "de", "zh-hant", "arz", "pt-br")]
-    ['swa', 'deu', 'zho', 'arz', 'por']
+    Examples:
+        >>> [iso_639_3(tag) for tag in ("sw", "de", "zh-hant", "arz", "pt-br")]
+        ['swa', 'deu', 'zho', 'arz', 'por']
     """
     language = _table().by_code[normalize(tag).partition("-")[0]]
     three = [code for code in language.codes if len(code) == 3 and code not in _BIBLIOGRAPHIC]

@@ -3,7 +3,7 @@
 One file per loss: its equation and source, the function, the term. A new loss is one more file and one more entry in
 `TERMS`.
 
-Example:
+Examples:
     >>> import torch
     >>> from isogloss.losses import triplet
     >>> unit = torch.eye(2, dtype=torch.float64)

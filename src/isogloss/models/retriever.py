@@ -96,10 +96,10 @@ class Retriever:
         default_prompt_name: Name of the prompt of texts without a role, for sentence-transformers.
         source: How the same model is loaded in another process; None where it exists in memory only.
 
-    Example:
-        >>> retriever = Retriever.load("bundled")  # doctest: +SKIP
-        >>> retriever.encode_query(["Wo mündet der Fluss?"]).shape  # doctest: +SKIP
-        (1, 320)
+    Examples:
+        >>> retriever = Retriever.load("bundled")
+        >>> retriever.encode_query(["Wo mündet der Fluss?"]).shape
+        (1, 400)
     """
 
     query: Tower

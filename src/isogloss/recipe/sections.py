@@ -199,6 +199,28 @@ class TrainSettings(_Section):
     """Optimisation, under the names of Hugging Face's training arguments, and the few fields of ours.
 
     Attributes:
+        learning_rate: Highest learning rate, after the warm-up.
+        max_steps: Steps of the run; where it is left out, `num_train_epochs` decide.
+        num_train_epochs: Passes over the rows of the source with the most batches, where `max_steps` is left out.
+        warmup_steps: Steps over which the rate rises from 0.
+        warmup_ratio: The same as a share of all steps, where `warmup_steps` is 0.
+        lr_scheduler_type: How the rate falls: `linear`, `cosine`, `constant`, or another scheduler of transformers.
+        lr_scheduler_kwargs: Further arguments of the scheduler.
+        optim: Optimiser, by its name in transformers, or `sparse_adam`.
+        optim_args: Further arguments of the optimiser, as transformers takes them.
+        weight_decay: Weight decay.
+        adam_beta1: β₁ of Adam.
+        adam_beta2: β₂ of Adam.
+        adam_epsilon: ε of Adam.
+        max_grad_norm: Norm to which gradients are clipped; 0 clips nothing.
+        gradient_checkpointing: Computes the inner values of a transformer once more instead of keeping them: less
+            memory, more time.
+        seed: Of the order of rows, dropout and new weights.
+        logging_steps: Steps between two lines of `train-log.jsonl`.
+        save_strategy: Whether checkpoints are written.
+        save_steps: Steps between two checkpoints.
+        save_total_limit: Checkpoints that are kept.
+        report_to: Experiment trackers, by their names in transformers, such as `tensorboard`; `none` for none.
         mini_batch_tokens: Most tokens (padding counted) that a forward pass holds at once; memory follows it, results
             do not.
         mini_batch_size: Most texts that a forward pass holds at once.
@@ -275,7 +297,13 @@ class TrainSettings(_Section):
 
 
 class EvaluateSettings(_Section):
-    """One evaluation after training."""
+    """An evaluation that belongs to the run: a statement for readers, which `isogloss train` does not carry out.
+
+    Attributes:
+        data: The evaluation set.
+        pairs: Pairs of query and passage languages.
+        measures: Measures, by the names of ir_measures.
+    """
 
     data: str
     pairs: list[str] = Field(default_factory=lambda: ["same", "to-en", "from-en"])
@@ -283,7 +311,12 @@ class EvaluateSettings(_Section):
 
 
 class Expectation(_Section):
-    """A score that the run should reach."""
+    """A score that the run should reach: a statement for readers, which `isogloss train` does not check.
+
+    Attributes:
+        value: The score.
+        tolerance: How far a score may be from it.
+    """
 
     value: float
     tolerance: float = Field(default=0.01, ge=0)
@@ -295,6 +328,14 @@ class Recipe(_Section):
     Paths in it are relative to the folder that the run is started in.
 
     Attributes:
+        description: What the recipe is for, in a sentence.
+        model: Which retriever is trained, and what of it.
+        teacher: Where a teacher's vectors come from, for terms that match them.
+        sources: Streams of training texts by name; every step takes a batch of each.
+        objective: The terms whose weighted sum is trained.
+        train: Optimisation.
+        evaluate: Evaluations that belong to the run.
+        expect: Scores that it should reach, by `set/pairs/measure/macro`.
         keep_apart: JSONL files of evaluation sets whose texts no source may hold: rows with one of them are dropped.
         plugins: Python files with terms of your own; they are code that runs with your rights.
         dimensions: Nested dimensions: each term counts at all of them, as `[320, 128, 64]` or with weights as

@@ -119,7 +119,7 @@ def select_negatives(
     Raises:
         UsageError: If the rule compares with the positive and there is no score of it.
 
-    Example:
+    Examples:
         >>> ranked = [("gold", 0.9), ("a", 0.88), ("b", 0.8), ("c", 0.5)]
         >>> rule = SelectionRule(first_rank=2, last_rank=4, fraction=0.95, pick="first")
         >>> [negative.id for negative in select_negatives(ranked, 2, rule, positive_score=0.9).negatives]
@@ -154,7 +154,7 @@ def _picked(eligible: Sequence[Negative], count: int, rule: SelectionRule, key: 
 def shares(count: int, weights: Mapping[str, float]) -> dict[str, int]:
     """Parts of `count` in proportion to the weights, by largest remainder, ties to the earlier name.
 
-    Example:
+    Examples:
         >>> shares(7, {"same": 1, "other": 1})
         {'same': 4, 'other': 3}
     """

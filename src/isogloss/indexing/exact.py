@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
-from isogloss.indexing.fixed_point import FixedPoint, exact_scores, fixed_point
-from isogloss.indexing.ranking import NO_RESULT, PassageOrder, largest, ranking_keys
+from isogloss.indexing.fixed_point import exact_pair_scores, exact_scores, fixed_point
+from isogloss.indexing.ranking import NO_RESULT, PassageOrder, largest, lowest_scores, ranking_keys
+from isogloss.indexing.screening import Pairs, Screen
 
-QUERIES_AT_ONCE = 512
+QUERIES_AT_ONCE = 1024
+PAIRS_AT_ONCE = 128
 
 
 class PassageVectors(Protocol):
@@ -82,28 +84,69 @@ def search(
     query_vectors = np.asarray(query_vectors)
     _check(query_vectors, query_ids, passages, k, block, allowed)
     order = PassageOrder(passages.ids)
-    queries = fixed_point(query_vectors)
-    best = np.full((len(query_ids), 0), NO_RESULT, dtype=np.uint64)
+    parts = [
+        _BestOfPart(query_vectors[first : first + QUERIES_AT_ONCE], min(k, len(passages.ids)))
+        for first in range(0, len(query_ids), QUERIES_AT_ONCE)
+    ]
     for start, matrix in _blocks(passages, block):
         rows = np.arange(start, start + len(matrix))
         if allowed is not None:
             matrix, rows = matrix[allowed[rows]], rows[allowed[rows]]
         if len(rows):
-            _check_finite([passages.ids[row] for row in rows[_unusable(matrix)]], "passage")
-            best = _merged(best, queries, fixed_point(matrix), order.places[rows], k)
-    return {query_id: order.results(keys) for query_id, keys in zip(query_ids, best, strict=True)}
+            with np.errstate(over="ignore"):
+                rounded = np.asarray(matrix, dtype=np.float32)
+            if not np.isfinite(rounded.sum()):
+                _check_finite([passages.ids[row] for row in rows[_unusable(matrix)]], "passage")
+            for part in parts:
+                part.add(matrix, rounded, order.places[rows])
+    keys = [key for part in parts for key in part.keys]
+    return {query_id: order.results(best) for query_id, best in zip(query_ids, keys, strict=True)}
 
 
-def _merged(
-    best: NDArray[np.uint64], queries: FixedPoint, passages: FixedPoint, places: NDArray[np.uint64], k: int
-) -> NDArray[np.uint64]:
-    """The k best keys of each query after one more block."""
-    parts = []
-    for first in range(0, len(best), QUERIES_AT_ONCE):
-        rows = slice(first, first + QUERIES_AT_ONCE)
-        found = largest(ranking_keys(exact_scores(queries[rows], passages), places), k)
-        parts.append(largest(np.concatenate([best[rows], found], axis=1), k))
-    return np.concatenate(parts) if parts else best
+class _BestOfPart:
+    """The best passages so far of some of the queries, as ranking keys of shape (queries, k)."""
+
+    def __init__(self, vectors: NDArray[Any], k: int) -> None:
+        self.keys = np.full((len(vectors), k), NO_RESULT, dtype=np.uint64)
+        self._queries = fixed_point(vectors)
+        self._screen = Screen(vectors)
+
+    def add(self, passages: NDArray[Any], rounded: NDArray[np.float32], places: NDArray[np.uint64]) -> None:
+        """Compares one more block of passages.
+
+        Args:
+            passages: Finite vectors of shape (rows, dimension).
+            rounded: The same in float32.
+            places: Of their ids.
+        """
+        k = self.keys.shape[1]
+        pairs = self._screen.pairs(rounded, lowest_scores(self.keys), k)
+        if pairs is None:
+            found = largest(ranking_keys(exact_scores(self._queries, fixed_point(passages)), places), k)
+        else:
+            found = self._keys_of(pairs, passages, places)
+        self.keys = largest(np.concatenate([self.keys, found], axis=1), k)
+
+    def _keys_of(self, pairs: Pairs, passages: NDArray[Any], places: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Keys of some pairs, shape (queries, most pairs of a query)."""
+        used, rows = np.unique(pairs.passages, return_inverse=True)
+        integers = fixed_point(passages[used])
+        scores = np.empty(len(rows), dtype=np.float32)
+        for first in range(0, len(rows), PAIRS_AT_ONCE):
+            some = slice(first, first + PAIRS_AT_ONCE)
+            scores[some] = exact_pair_scores(integers[rows[some]], self._queries[pairs.queries[some]])
+        keys = ranking_keys(scores, places[pairs.passages])
+        return _by_query(keys, pairs.queries, len(self.keys))
+
+
+def _by_query(keys: NDArray[np.uint64], queries: NDArray[np.int64], count: int) -> NDArray[np.uint64]:
+    """Keys in one row for each query, filled up with `NO_RESULT`."""
+    order = np.argsort(queries, kind="stable")
+    sizes = np.bincount(queries, minlength=count)
+    columns = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    table = np.full((count, int(sizes.max(initial=0))), NO_RESULT, dtype=np.uint64)
+    table[queries[order], columns] = keys[order]
+    return table
 
 
 def _blocks(passages: PassageVectors, block: int) -> Iterator[tuple[int, NDArray[Any]]]:

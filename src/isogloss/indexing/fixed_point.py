@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FRACTION_BITS = 26
+ROWS_AT_ONCE = 128  # as many as a core's cache holds
 
 
 @dataclass(frozen=True)
@@ -29,19 +30,25 @@ class FixedPoint:
     integers: NDArray[np.float64]
     scales: NDArray[np.float64]
 
-    def __getitem__(self, rows: slice) -> FixedPoint:
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> FixedPoint:
         return FixedPoint(self.integers[rows], self.scales[rows])
 
 
 def fixed_point(vectors: NDArray[Any]) -> FixedPoint:
     """Rounds finite vectors of shape (n, dimension) to 26 bits below a power of two within [3/4, 3/2] of their norm."""
-    values = np.array(vectors, dtype=np.float64)
-    norms = np.sqrt(np.square(values).sum(axis=1))
-    # The factor keeps the change of exponent away from norm 1, where unit vectors lie on both sides by rounding.
-    exponents = np.frexp(norms * 0.75)[1]
-    exponents[norms == 0] = 0
-    values *= np.ldexp(1.0, FRACTION_BITS - exponents)[:, None]
-    return FixedPoint(np.rint(values, out=values), np.ldexp(1.0, exponents - FRACTION_BITS))
+    integers = np.empty(np.shape(vectors), dtype=np.float64)
+    scales = np.empty(len(vectors), dtype=np.float64)
+    for first in range(0, len(vectors), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        values = np.array(vectors[rows], dtype=np.float64)
+        norms = np.sqrt(np.square(values).sum(axis=1))
+        # The factor keeps the change of exponent away from norm 1, where unit vectors lie on both sides by rounding.
+        exponents = np.frexp(norms * 0.75)[1]
+        exponents[norms == 0] = 0
+        values *= np.ldexp(1.0, FRACTION_BITS - exponents)[:, None]
+        np.rint(values, out=integers[rows])
+        scales[rows] = np.ldexp(1.0, exponents - FRACTION_BITS)
+    return FixedPoint(integers, scales)
 
 
 def exact_scores(queries: FixedPoint, passages: FixedPoint) -> NDArray[np.float32]:
@@ -49,4 +56,12 @@ def exact_scores(queries: FixedPoint, passages: FixedPoint) -> NDArray[np.float3
     products = queries.integers @ passages.integers.T
     products *= queries.scales[:, None]
     products *= passages.scales[None, :]
+    return products.astype(np.float32)
+
+
+def exact_pair_scores(first: FixedPoint, second: FixedPoint) -> NDArray[np.float32]:
+    """Dot product of each pair of rows, float32, shape (pairs,), with the very bits that `exact_scores` gives it."""
+    products: NDArray[np.float64] = np.einsum("ij,ij->i", first.integers, second.integers)
+    products *= first.scales
+    products *= second.scales
     return products.astype(np.float32)

@@ -48,10 +48,10 @@ class PassageOrder:
 
 
 def ranking_keys(scores: NDArray[np.float32], places: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Keys of shape (queries, passages) from finite scores of that shape and the places of the passages' ids."""
+    """Keys from finite scores of any shape and the places of the passages' ids, which are its last axis."""
     bits = (scores + np.float32(0)).view(np.uint32)  # the addition turns -0 into 0, which trec_eval holds equal
     ordered = np.where(bits & _SIGN, ~bits, bits | _SIGN)
-    keys: NDArray[np.uint64] = (ordered.astype(np.uint64) << _SHIFT) | places[None, :]
+    keys: NDArray[np.uint64] = (ordered.astype(np.uint64) << _SHIFT) | places
     return keys
 
 
@@ -59,6 +59,13 @@ def largest(keys: NDArray[np.uint64], k: int) -> NDArray[np.uint64]:
     """The k largest keys of each row, in no order; all of them where there are fewer."""
     columns = keys.shape[1]
     return keys if columns <= k else np.partition(keys, columns - k, axis=1)[:, columns - k :]
+
+
+def lowest_scores(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """The lowest score of each row of keys, -inf where one of them is `NO_RESULT`."""
+    least = keys.min(axis=1, initial=np.iinfo(np.uint64).max)
+    scores: NDArray[np.float64] = np.where(least == NO_RESULT, -np.inf, _scores_of(least))
+    return scores
 
 
 def ranked_passages(scores: Mapping[str, float]) -> list[str]:

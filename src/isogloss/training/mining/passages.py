@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from isogloss.engines.bank import Bank
 from isogloss.indexing.exact import search
-from isogloss.indexing.fixed_point import fixed_point
+from isogloss.indexing.fixed_point import exact_pair_scores, fixed_point
 from isogloss.models.retriever import Retriever
 from isogloss.records import Row, Text
 from isogloss.training.mining.known_answers import CACHED_TEXTS, KnownAnswers, letters, text_key
@@ -121,9 +121,8 @@ def row_key(row: Row) -> str:
 
 def paired_scores(queries: Vectors, passages: Vectors) -> list[float]:
     """Dot product of each pair of rows, float32, with the very bits that a search gives it."""
-    first, second = fixed_point(queries), fixed_point(passages)
-    products = (first.integers * second.integers).sum(axis=1) * first.scales * second.scales
-    return [float(score) for score in products.astype(np.float32)]
+    scores: list[float] = exact_pair_scores(fixed_point(queries), fixed_point(passages)).tolist()
+    return scores
 
 
 def _wanted(row: Row, name: str) -> tuple[str, bool]:

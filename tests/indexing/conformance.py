@@ -33,6 +33,7 @@ def passages_of(count: int) -> list[Text]:
                 "year": 2000 + row % 10,
                 "kind": "news" if row % 50 == 0 else "web",
                 "tags": ["a", f"t{row % 3}"],
+                "checked": (True, False, 1, 0, "true")[row % 5],
             },
         )
         for row in range(count)
@@ -78,7 +79,9 @@ WORD_OR_NUMBER = Where(("de", "en"), {"year": [2001, 2004], "tags": "t1"})
 
 def rule_filters_never_shorten(make: Any, reopen: Any) -> None:
     index, passages, _ = filled(make)
-    for where in (Where(("sw",)), Where(metadata={"kind": "news"}), WORD_OR_NUMBER, Where(("sw",), {"year": 2007})):
+    narrow = [Where(("sw",)), Where(metadata={"kind": "news"}), WORD_OR_NUMBER, Where(("sw",), {"year": 2007})]
+    alike = [Where(metadata={"checked": value}) for value in (True, False, 1, [0, True], "true")]
+    for where in narrow + alike:
         allowed = {passage.id for passage in passages if where.allows(passage)}
         assert index.count(where) == len(allowed), where
         for scores in index.search(vectors_of(2, seed=8), k=9, where=where):

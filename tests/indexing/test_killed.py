@@ -49,7 +49,7 @@ from isogloss.indexing.manifest import IndexOptions
 
 bank = Bank.open(sys.argv[1])
 print("started", flush=True)
-build_index(bank, sys.argv[2], options=IndexOptions(exact_below=200, graph_stage=2048, threads=1), progress=False)
+build_index(bank, sys.argv[2], options=IndexOptions(exact_below=200, part=2048), progress=False)
 """
 KILLS = int(os.environ.get("ISOGLOSS_KILLS", "3"))
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,6 +4,7 @@
 2. Workers killed with SIGKILL are replaced, and a driver killed with SIGKILL is gone on with: the bytes are the same.
 3. What a worker finds wrong is raised here as it was raised there; a worker that always dies is told of.
 4. A model that exists in this process only cannot be loaded by others, and that is said before anything is written.
+5. Tasks of Ray keep 1 to 4 as processes do.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from tokenizers import Tokenizer
 
 from isogloss.datasets import open_corpus
 from isogloss.engines.bank import Bank, encode_bank
-from isogloss.errors import DataError, FileError, IsoglossError, UsageError
-from isogloss.models import bank_workers
+from isogloss.errors import DataError, FileError, IsoglossError, MissingExtraError, UsageError
+from isogloss.models import bank_ray, bank_workers
 from isogloss.models.bank_workers import ModelSource, WorkerProcesses
 from isogloss.models.retriever import Retriever
 from isogloss.records import Text
@@ -32,7 +33,14 @@ from tests.conftest import TINY_TEXTS
 
 SHARD_SIZE = 7
 TEXTS = [
-    Text(f"p{number}", f"{TINY_TEXTS[number % len(TINY_TEXTS)]} {number}", language=("en", "th", None)[number % 3])
+    Text(
+        f"p{number}",
+        f"{TINY_TEXTS[number % len(TINY_TEXTS)]} {number}",
+        language=("en", "th", None)[number % 3],
+        title="Title" * (number % 2),
+        parallel_id=f"line {number // 3}",
+        metadata={"parallel_id": f"line {number // 3}", "new": number % 2 == 0, "tags": ["a", number]},
+    )
     for number in range(250)
 ]
 
@@ -57,8 +65,11 @@ def corpus(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     for number, start in enumerate((0, 100, 180)):
         part = TEXTS[start : (100, 180, 250)[number]]
-        lines = (json.dumps({"_id": text.id, "text": text.text, "lang": text.language}) for text in part)
-        (folder / f"part-{number}.jsonl").write_text("\n".join(lines))
+        rows = [
+            {"_id": text.id, "title": text.title, "text": text.text, "lang": text.language, "metadata": text.metadata}
+            for text in part
+        ]
+        (folder / f"part-{number}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return folder
 
 
@@ -109,6 +120,67 @@ def test_killed_driver_is_gone_on_with(tiny_static, corpus, tmp_path, unbroken, 
     bank.joinpath(".partial-00000000-bank.json").write_bytes(b"half of a mani")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     assert content(bank) == unbroken
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A Ray instance of two cores on this machine."""
+    found = pytest.importorskip("ray", reason="Ray is an extra")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    places = os.pathsep.join(sys.path)  # what the tests import is what the tasks import
+    found.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": places}},
+    )
+    yield found
+    found.shutdown()
+
+
+@pytest.mark.slow
+def test_tasks_of_ray_write_the_same_bytes_whoever_is_killed(ray, tiny_static, tmp_path, unbroken):
+    killed = []
+
+    def texts_and_a_kill():
+        for number, text in enumerate(TEXTS):
+            if number in (60, 150):
+                found = [int(place.name) for place in Path("/proc").glob("[0-9]*") if task_of(place, os.getpid())]
+                for pid in found:
+                    os.kill(pid, signal.SIGKILL)
+                killed.extend(found)
+            yield text
+
+    retriever = Retriever.load(tiny_static)
+    retriever.encode_bank(texts_and_a_kill(), tmp_path / "bank", shard_size=SHARD_SIZE, progress=False, ray="local")
+    assert killed
+    assert content(tmp_path / "bank") == unbroken
+    with pytest.raises(IsoglossError, match="changed while"):
+        maker = bank_ray.RayTasks(ModelSource(str(tiny_static)), "local", "another digest", "warn")
+        encode_bank(TEXTS, maker, tmp_path / "other", fingerprint={"weights": "x"}, progress=False)
+
+
+def test_ray_that_is_not_there_is_told_of(tiny_static, tmp_path, monkeypatch):
+    retriever = Retriever.load(tiny_static)
+    with pytest.raises(UsageError, match="exclude each other"):
+        retriever.encode_bank(TEXTS, tmp_path / "bank", workers=2, ray="local")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"isogloss\[ray\]"):
+        retriever.encode_bank(TEXTS, tmp_path / "bank", ray="local")
+    assert not (tmp_path / "bank").exists()
+
+
+def task_of(process: Path, ancestor: int) -> bool:
+    """Whether a process makes tasks of the Ray instance that `ancestor` started."""
+    try:
+        if not process.joinpath("cmdline").read_bytes().startswith((b"ray::answered", b"ray::IDLE")):
+            return False
+        while process.name not in ("0", "1", str(ancestor)):
+            process = process.parent / process.joinpath("stat").read_text().rpartition(")")[2].split()[1]
+    except OSError:  # it has ended
+        return False
+    return process.name == str(ancestor)
 
 
 def test_faults_of_a_worker_are_raised_here(tiny_static, tmp_path):

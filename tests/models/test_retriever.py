@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -255,6 +256,18 @@ def test_bundled_is_a_name(monkeypatch, tiny_static):
 
     monkeypatch.setattr(hub, "bundled_model", lambda: tiny_static)
     assert isogloss.Retriever.load("bundled").dimension == 24
+
+
+def test_a_folder_of_that_name_does_not_shadow_the_bundled_model(monkeypatch, tiny_static, tmp_path, caplog):
+    from isogloss.models import hub
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hub, "bundled_model", lambda: tiny_static)
+    assert hub.resolve_model("bundled") == tiny_static and not caplog.records
+    (tmp_path / "bundled").mkdir()
+    assert hub.resolve_model("bundled") == tiny_static
+    assert "not the folder of that name" in caplog.text and "./bundled" in caplog.text
+    assert hub.resolve_model("./bundled") == hub.resolve_model(Path("bundled")) == Path("bundled")
 
 
 def test_bank_of_a_retriever(transformer, tmp_path):

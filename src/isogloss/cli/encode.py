@@ -46,6 +46,10 @@ def encode(
     out: BankOption,
     model: ModelOption = "bundled",
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that encode side by side.")] = 1,
+    ray: Annotated[
+        str,
+        typer.Option("--ray", metavar="ADDRESS", help="Encode as tasks of Ray: 'local', 'auto', or host:port."),
+    ] = "",
     append: Annotated[bool, typer.Option("--append", help="Add the passages to a finished bank.")] = False,
     overrides: SetOption = None,
     dry_run: DryRunFlag = False,
@@ -78,6 +82,7 @@ def encode(
             append=append,
             progress=not as_json,
             workers=workers,
+            ray=ray,
         )
         _show(reporter, report, retriever.dimension)
 

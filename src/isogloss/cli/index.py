@@ -21,20 +21,20 @@ class IndexSettings(BaseModel):
     """What `--set` can change.
 
     Attributes:
-        precision: How vectors are kept; int8 is rescored by float16.
+        precision: How vectors are kept: float32, float16, or int8 codes beside float16; none is the engine's own.
         lexical: Whether the lexical index is made at once, and not by the first search that needs it.
-        graph_degree: Neighbours of a passage in the graph.
-        build_effort: Candidates looked at for each passage while the graph is built.
-        graph_stage: Passages in one graph of an embedded index; a killed build loses at most one graph.
-        threads: Threads that build the graph; 0 is one for each core.
+        graph_degree: Neighbours of a passage in a graph; with 0 the embedded index has none and compares all codes.
+        build_effort: Candidates looked at for each passage while a graph is built.
+        part: Passages in one part of an embedded index; a killed build does at most one part again.
+        threads: Threads that build a graph; 0 is one for each core.
     """
 
     model_config = ConfigDict(extra="forbid")
-    precision: Literal["float32", "float16", "int8"] = "float16"
+    precision: Literal["", "float32", "float16", "int8"] = ""
     lexical: bool = True
-    graph_degree: int = Field(default=16, ge=4)
+    graph_degree: int = Field(default=0, ge=0)
     build_effort: int = Field(default=128, ge=8)
-    graph_stage: int = Field(default=65_536, ge=1024)
+    part: int = Field(default=65_536, ge=1024)
     threads: int = Field(default=0, ge=0)
 
 
@@ -60,7 +60,7 @@ def index(
         options = IndexOptions(
             settings.graph_degree,
             settings.build_effort,
-            graph_stage=settings.graph_stage,
+            part=settings.part,
             threads=settings.threads,
         )
         report = _changed(bank, out, settings.precision, options, add, update, delete, progress=not as_json)

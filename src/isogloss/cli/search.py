@@ -81,13 +81,14 @@ def show_hits(reporter: Reporter, hits: list[Hit]) -> None:
 
 
 def _metadata(given: list[str]) -> dict[str, list[Value]]:
-    """Values by key; digits are meant as a number or as text."""
+    """Values by key; digits are meant as a number or as text, and true and false as truth or as text."""
     wanted: dict[str, list[Value]] = {}
     faults = []
     for pair in given:
         key, equals, value = pair.partition("=")
         if not key or not equals:
             faults.append(Fault(f"--metadata {pair}", "is no KEY=VALUE"))
-        wanted.setdefault(key, []).extend([value, int(value)] if value.isdecimal() else [value])
+        meant: dict[str, Value] = {"true": True, "false": False} | ({value: int(value)} if value.isdecimal() else {})
+        wanted.setdefault(key, []).extend([value, meant[value]] if value in meant else [value])
     raise_faults(UsageError, "--metadata", faults)
     return wanted

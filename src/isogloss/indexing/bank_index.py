@@ -23,7 +23,7 @@ class BankIndex:
         bank: An open bank.
     """
 
-    graph_stage = 0
+    part = 0
 
     def __init__(self, bank: Bank) -> None:
         self.url = str(bank.path)

@@ -24,7 +24,7 @@ class BaseEngine(ABC):
         options: Settings of the graph and the searches.
     """
 
-    graph_stage = 0
+    part = 0
 
     def __init__(self, url: str, about: IndexAbout, options: IndexOptions) -> None:
         self.url = url

@@ -16,7 +16,7 @@ from isogloss.engines.bank_manifest import MANIFEST_NAME, file_digest
 from isogloss.errors import DataError, FileError, UsageError
 from isogloss.files import file_errors
 from isogloss.indexing.manifest import IndexOptions, is_index
-from isogloss.indexing.opening import create_engine, open_engine
+from isogloss.indexing.opening import create_engine, default_precision, open_engine
 from isogloss.indexing.protocol import Index, IndexAbout, refuse_known
 from isogloss.progress import progress_bar
 from isogloss.records import Text
@@ -49,7 +49,7 @@ def build_index(
     bank: Bank,
     url: str | Path,
     *,
-    precision: str = "float16",
+    precision: str = "",
     options: IndexOptions | None = None,
     progress: bool = True,
 ) -> IndexReport:
@@ -58,8 +58,8 @@ def build_index(
     Args:
         bank: Passages and vectors.
         url: Folder, or URL of a server, that holds no index.
-        precision: `float32`, `float16`, or `int8` with a rescoring by float16.
-        options: Settings of the graph.
+        precision: `float32`, `float16`, or `int8` codes with a rescoring by float16; empty is what fits the engine.
+        options: Settings of the index.
         progress: Whether a bar is shown.
 
     Raises:
@@ -71,6 +71,7 @@ def build_index(
         source = file_digest(bank.path / MANIFEST_NAME)
     index = _unfinished(url, source, options)
     if index is None:
+        precision = precision or default_precision(url)
         about = IndexAbout("", bank.fingerprint, bank.dimension, precision, building=source)
         index = create_engine(url, about, options)
     try:
@@ -138,7 +139,7 @@ def _unfinished(url: str | Path, source: str, options: IndexOptions | None) -> I
 def _write(index: Index, bank: Bank, *, progress: bool, there: int = 0) -> int:
     """Writes the passages of a bank, but for the first blocks that are `there`: blocks are written in order."""
     written = 0
-    without_graph = there
+    pending = there
     with progress_bar("Indexing passages", len(bank), show=progress) as advance:
         ready = 0
         for start, passages, vectors in _blocks(bank):
@@ -147,12 +148,12 @@ def _write(index: Index, bank: Bank, *, progress: bool, there: int = 0) -> int:
             if start + ready > there:
                 index.update(passages, vectors)
                 written += ready
-                without_graph += ready
-            if index.graph_stage and without_graph >= index.graph_stage:
+                pending += ready
+            if index.part and pending >= index.part:
                 index.optimize()
-                without_graph = 0
+                pending = 0
         index.optimize()
-        # The last block counts as done only now, so that a full bar means a finished graph.
+        # The last block counts as done only now, so that a full bar means a finished index.
         advance(ready)
     return written
 

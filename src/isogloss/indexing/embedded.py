@@ -38,6 +38,7 @@ POINTS_AT_ONCE = 1024
 POINTS_BETWEEN_FLUSHES = 8192
 UNFINISHED_GRAPHS = "temp_segments"
 INDEXED_METADATA_KEYS = 16
+NO_GRAPH = 10**10  # kilobytes of vectors up to which a part has none
 
 
 class EmbeddedIndex(BaseEngine):
@@ -52,7 +53,7 @@ class EmbeddedIndex(BaseEngine):
 
     def __init__(self, path: Path, about: IndexAbout, shard: Any, options: IndexOptions) -> None:
         super().__init__(str(path), about, options)
-        self.graph_stage = options.graph_stage
+        self.part = options.part
         self.path = path
         self._shard = shard
         self._unflushed = 0
@@ -158,7 +159,7 @@ class EmbeddedIndex(BaseEngine):
     def optimize(self) -> None:
         """Builds the graph over what was written since the last time."""
         with self._writing, self._engine():
-            # Up to there every search is exact, and would never look into a graph.
+            # Up to there every search is exact, and would never look at codes or into a graph.
             if self.count() > self._options.exact_below:
                 self._shard.optimize()
             self._shard.flush()
@@ -245,14 +246,14 @@ def _configuration(edge: Any, about: IndexAbout, options: IndexOptions) -> Any:
         hnsw_config=edge.HnswIndexConfig(
             m=options.graph_degree,
             ef_construct=options.build_effort,
-            full_scan_threshold=10_000,
+            full_scan_threshold=10_000 if options.graph_degree else NO_GRAPH,
             max_indexing_threads=options.threads,
         ),
         optimizers=edge.EdgeOptimizersConfig(
-            # Too large to be merged with another one, so that no graph is built twice.
-            max_segment_size=max(1, round(options.graph_stage * kilobytes)),
-            # So few are compared faster than a graph is searched.
-            indexing_threshold=max(1, round(min(options.exact_below, 20_000) / 2 * kilobytes)),
+            # Too large to be merged with another one, so that no part is made twice.
+            max_segment_size=max(1, round(options.part * kilobytes)),
+            # So few are compared whole in any case.
+            indexing_threshold=max(1, round(options.exact_below / 2 * kilobytes)),
         ),
     )
 
@@ -265,9 +266,9 @@ def _filter(edge: Any, where: Where) -> Any:
         conditions.append(edge.FieldCondition("language", match=edge.MatchAny(list(where.languages))))
     for key, values in where.wanted().items():
         path = metadata_path(key)
-        conditions.append(
-            edge.Filter(should=[edge.FieldCondition(path, match=edge.MatchValue(value)) for value in values])
-        )
+        # The engine takes Python's True for the number 1, and NumPy's for what it is.
+        matched = [edge.MatchValue(np.bool_(value) if isinstance(value, bool) else value) for value in values]
+        conditions.append(edge.Filter(should=[edge.FieldCondition(path, match=match) for match in matched]))
     return edge.Filter(must=conditions)
 
 

@@ -17,28 +17,34 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """How the graph of an index is built and searched.
+    """How an index is built and searched.
 
     Attributes:
-        graph_degree: Neighbours of a passage in the graph (HNSW's m).
-        build_effort: Candidates looked at for each passage while the graph is built (ef_construct).
-        search_effort: Candidates looked at for each query (ef), and at least 2 k. On 211,079 passages in 81 languages
-            by the bundled model, recall@10 was .65 at 128, .91 at 512, .96 at 1024 and .99 at 2048.
+        graph_degree: Neighbours of a passage in a graph (HNSW's m). With 0 the embedded index has none and compares the
+            int8 codes of all allowed passages, then the best by their float16 vectors; servers take 16. Vectors of
+            the bundled model have no neighbourhoods that a graph could follow: `benchmarks/index_million.py`.
+        build_effort: Candidates looked at for each passage while a graph is built (ef_construct).
+        search_effort: Candidates that a graph is searched for (ef), and at least 2 k.
         oversampling: With int8, how many times k candidates are compared again by their float16 vectors.
-        exact_below: A search among at most so many passages compares each of them: through a narrow filter, a search
-            of the graph loses recall, and one as good as .99 costs more time than comparing all of these.
-        graph_stage: Passages in one graph of the embedded index. A killed build loses at most the graph that it was
-            at; a search looks into all of them.
-        threads: Threads that build the graph; 0 is one for each core.
+        exact_below: A search among at most so many passages compares their whole vectors: there that costs little,
+            and through a narrow filter a graph loses recall.
+        part: Passages in one part of the embedded index. A killed build loses at most what it did for the last one; a
+            search looks into all of them, side by side.
+        threads: Threads that build a graph; 0 is one for each core.
     """
 
-    graph_degree: int = 16
+    graph_degree: int = 0
     build_effort: int = 128
     search_effort: int = 2048
-    oversampling: float = 3.0
-    exact_below: int = 250_000
-    graph_stage: int = 65_536
+    oversampling: float = 4.0
+    exact_below: int = 20_000
+    part: int = 65_536
     threads: int = 0
+
+    @property
+    def server_degree(self) -> int:
+        """Neighbours of a passage in the graph of a server, which always has one."""
+        return self.graph_degree or 16
 
 
 def is_index(folder: Path) -> bool:

@@ -101,6 +101,11 @@ def create_engine(url: str | Path, about: IndexAbout, options: IndexOptions | No
     return EmbeddedIndex.create(url, about, options)
 
 
+def default_precision(url: str | Path) -> str:
+    """How an engine keeps vectors where nothing is said: servers have graphs, the embedded index compares codes."""
+    return "float16" if _scheme(url) else "int8"
+
+
 def _scheme(url: str | Path) -> str:
     """The scheme of a URL, empty for a folder."""
     scheme, separator, _ = str(url).partition("://")

@@ -163,7 +163,7 @@ class PostgresIndex(BaseEngine):
             cursor.execute(
                 f"CREATE INDEX IF NOT EXISTS {self._table}_graph ON {self._table} USING hnsw"
                 f" (embedding {self._type}_ip_ops)"
-                f" WITH (m = {options.graph_degree}, ef_construction = {options.build_effort})"
+                f" WITH (m = {options.server_degree}, ef_construction = {options.build_effort})"
             )
             cursor.execute(f"ANALYZE {self._table}")
 

@@ -22,7 +22,7 @@ from isogloss.errors import DataError, Fault, StaleBankError, UsageError, raise_
 from isogloss.records import Text
 
 PRECISIONS = ("float32", "float16", "int8")
-Value = str | int
+Value = str | int | bool
 Scores = dict[str, float]
 
 
@@ -33,7 +33,7 @@ class Where:
     Attributes:
         languages: Normalised tags; a passage is in one of them.
         metadata: Values by key of the passages' metadata, one or several: a passage must have one of them, or a list
-            that holds one of them. A number and its digits are not equal.
+            that holds one of them. A number and its digits are not equal, nor are 1 and true.
     """
 
     languages: tuple[str, ...] = ()
@@ -107,12 +107,12 @@ class Index(Protocol):
 
     Attributes:
         url: Where it is.
-        graph_stage: Passages after which a build calls `optimize`, so that a killed one need not build the whole graph
-            again; 0 where the graph is best built once, over all.
+        part: Passages after which a build calls `optimize`, so that a killed one need not do all of that again; 0
+            where that is best done once, over all.
     """
 
     url: str
-    graph_stage: int
+    part: int
 
     @property
     def about(self) -> IndexAbout:
@@ -220,7 +220,7 @@ def check_where(metadata: Mapping[str, Any]) -> None:
     """Refuses values that some engine cannot compare.
 
     Raises:
-        UsageError: Keys with quotes or backslashes, or values that are neither words nor whole numbers, all of them.
+        UsageError: Keys with quotes or backslashes, or values that are no words, whole numbers or truth values, all.
     """
     faults = [
         Fault("metadata", f"key {key!r}", "no quotes, no backslashes") for key in metadata if set(key) & set('"\\')
@@ -228,9 +228,9 @@ def check_where(metadata: Mapping[str, Any]) -> None:
     for key, given in metadata.items():
         values = given if isinstance(given, (list, tuple)) else [given]
         faults += [
-            Fault(f"metadata {key}", f"{value!r}", "words and whole numbers can be filtered by")
+            Fault(f"metadata {key}", f"{value!r}", "words, whole numbers, true and false can be filtered by")
             for value in values
-            if isinstance(value, bool) or not isinstance(value, (str, int))
+            if not isinstance(value, (str, int))
         ]
     raise_faults(UsageError, "metadata", faults)
 

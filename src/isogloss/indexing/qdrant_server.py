@@ -218,7 +218,7 @@ def _configuration(models: Any, about: IndexAbout, options: IndexOptions, parame
             datatype=models.Datatype.FLOAT32 if precise else models.Datatype.FLOAT16,
             on_disk=parameters.get("on_disk"),
         ),
-        "hnsw_config": models.HnswConfigDiff(m=options.graph_degree, ef_construct=options.build_effort),
+        "hnsw_config": models.HnswConfigDiff(m=options.server_degree, ef_construct=options.build_effort),
         "quantization_config": models.ScalarQuantization(scalar=scalar) if about.precision == "int8" else None,
         "shard_number": parameters.get("shards"),
         "replication_factor": parameters.get("replicas"),

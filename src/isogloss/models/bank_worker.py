@@ -5,6 +5,7 @@ It ends when its input ends, so it never outlives the process that started it by
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -25,18 +26,20 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = _private_output()
     try:
-        encode: EncodeTexts | None = None
         for line in sys.stdin.buffer:
-            task = json.loads(line)
-            try:
-                encode = encode or _encoder(task["model"])
-                answer = _make(task, encode)
-            except IsoglossError as error:
-                answer = _as_answer(error)
+            answer = answered(json.loads(line))
             answers.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
             answers.flush()
     except BrokenPipeError:
         os._exit(1)  # the driver is gone, and the interpreter would try to flush once more
+
+
+def answered(task: dict[str, Any]) -> dict[str, Any]:
+    """Makes one shard and says what was made, or what was wrong, as plain JSON values."""
+    try:
+        return _make(task, _encoder(json.dumps(task["model"], sort_keys=True)))
+    except IsoglossError as error:
+        return _as_answer(error)
 
 
 def _private_output() -> IO[bytes]:
@@ -46,7 +49,10 @@ def _private_output() -> IO[bytes]:
     return answers
 
 
-def _encoder(model: dict[str, Any]) -> EncodeTexts:
+@functools.lru_cache(maxsize=1)
+def _encoder(described: str) -> EncodeTexts:
+    """What encodes the texts of all tasks of one model, loaded with the first of them."""
+    model = json.loads(described)
     retriever = Retriever.load(
         model["name"],
         engine=model["engine"],
@@ -65,7 +71,7 @@ def _encoder(model: dict[str, Any]) -> EncodeTexts:
 
 
 def _make(task: dict[str, Any], encode: EncodeTexts) -> dict[str, Any]:
-    texts = [Text(*fields) for fields in task["texts"]]
+    texts = [Text(**fields) for fields in task["texts"]]
     made = make_shard(ShardJob(task["number"], texts), encode, Path(task["bank"]), task["dtype"], lambda count: None)
     return {"shard": asdict(made.shard), "dimension": made.dimension}
 

@@ -58,9 +58,7 @@ class WorkerProcesses:
 
     def __init__(self, source: ModelSource, workers: int, fingerprint: str, on_overflow: str) -> None:
         self.workers = workers
-        # The counts of the bank say what was cut; a warning from every process for every call would bury them.
-        overflow = "error" if on_overflow == "error" else "ignore"
-        self._model = {**asdict(source), "fingerprint": fingerprint, "on_overflow": overflow}
+        self._model = model_of_workers(source, fingerprint, on_overflow)
 
     def make(self, jobs: Iterator[ShardJob], bank: Path, dtype: str, advance: Advance) -> Iterator[MadeShard]:
         """Makes the shards of `jobs` side by side and gives them in order.
@@ -89,22 +87,42 @@ class WorkerProcesses:
                     worker.stop()
 
 
-def shard_maker(retriever: Retriever, workers: int) -> ShardMaker:
-    """What makes the shards of a bank: this process, or several others.
+def shard_maker(retriever: Retriever, workers: int, ray: str = "") -> ShardMaker:
+    """What makes the shards of a bank: this process, several others, or a cluster.
+
+    Args:
+        retriever: Encodes.
+        workers: Processes on this machine.
+        ray: Address of a Ray cluster whose tasks encode; empty without one.
 
     Raises:
-        UsageError: If there are to be several and the model exists in this process only, or there are to be none.
+        UsageError: If others are to encode and the model exists in this process only, or nobody or both are to.
+        MissingExtraError: If Ray is not installed.
     """
     if workers < 1:
         raise UsageError(f"workers: {workers} (allowed: 1 and more)")
-    if workers == 1:
+    if ray and workers > 1:
+        raise UsageError("workers and ray exclude each other", next_step="Ray has as many tasks as its cluster cores.")
+    if workers == 1 and not ray:
         return InProcess(lambda texts: retriever.encode_with_counts(texts, role="passage"))
     if retriever.source is None:
         raise UsageError(
-            f"workers: {workers}, but the model was made in this process, and others cannot load it",
-            next_step="Save it, load the folder, and encode with that; or use one worker.",
+            "The model was made in this process, and other processes cannot load it",
+            next_step="Save it, load the folder, and encode with that; or use one worker and no Ray.",
         )
-    return WorkerProcesses(retriever.source, workers, retriever.passage.fingerprint.digest, retriever.on_overflow)
+    made_by = (retriever.passage.fingerprint.digest, retriever.on_overflow)
+    if ray:
+        from isogloss.models.bank_ray import RayTasks
+
+        return RayTasks(retriever.source, ray, *made_by)
+    return WorkerProcesses(retriever.source, workers, *made_by)
+
+
+def model_of_workers(source: ModelSource, fingerprint: str, on_overflow: str) -> dict[str, Any]:
+    """What a worker is told of the model, as plain JSON values."""
+    # The counts of the bank say what was cut; a warning from every process for every call would bury them.
+    overflow = "error" if on_overflow == "error" else "ignore"
+    return {**asdict(source), "fingerprint": fingerprint, "on_overflow": overflow}
 
 
 def _taken(pending: deque[tuple[Future[MadeShard], int]], advance: Advance) -> MadeShard:
@@ -116,14 +134,13 @@ def _taken(pending: deque[tuple[Future[MadeShard], int]], advance: Advance) -> M
 
 def _make_by(idle: queue.SimpleQueue[_Worker], job: ShardJob, common: Mapping[str, Any]) -> MadeShard:
     """Has the next idle worker make a shard, again where it dies over it."""
-    texts = [(text.id, text.text, text.language, text.title, text.parallel_id) for text in job.texts]
-    line = json.dumps({**common, "number": job.number, "texts": texts}, ensure_ascii=False).encode() + b"\n"
+    line = json.dumps({**common, **shard_task(job)}, ensure_ascii=False).encode() + b"\n"
     worker = idle.get()
     try:
         for _ in range(ATTEMPTS):
             answer = None if worker.stopped else worker.ask(line)
             if answer is not None:
-                return _read(answer)
+                return made_shard(answer)
     finally:
         idle.put(worker)
     raise IsoglossError(
@@ -132,7 +149,17 @@ def _make_by(idle: queue.SimpleQueue[_Worker], job: ShardJob, common: Mapping[st
     )
 
 
-def _read(answer: Mapping[str, Any]) -> MadeShard:
+def shard_task(job: ShardJob) -> dict[str, Any]:
+    """A shard to make, as plain JSON values."""
+    return {"number": job.number, "texts": [asdict(text) for text in job.texts]}
+
+
+def made_shard(answer: Mapping[str, Any]) -> MadeShard:
+    """What a worker answered.
+
+    Raises:
+        IsoglossError: What it raised.
+    """
     if "error" in answer:
         kind = getattr(errors, answer["error"], IsoglossError)
         faults = [Fault(**fault) for fault in answer["faults"]]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from isogloss.errors import MissingExtraError, ModelError
 from isogloss.models.bundled import BUNDLED, bundled_model
+from isogloss.models.prompts import LOGGER
 
 HUB_NAME = re.compile(r"^[\w][\w.-]*(/[\w][\w.-]*)?$", re.ASCII)
 # Safetensors, configurations and tokenizers; no pickled weights, no exports for other engines.
@@ -17,10 +18,16 @@ EXPORT_FILES = ["onnx/*", "openvino/*"]
 def resolve_model(path_or_name: str | Path) -> Path:
     """The folder of a model, fetched from the hub where it is the name of one.
 
+    Args:
+        path_or_name: Text is a name first, so that `bundled` means the same wherever a command runs; `./bundled`, or a
+            `Path`, is a folder.
+
     Raises:
         ModelError: If there is no such folder and no such model.
     """
-    if str(path_or_name) == BUNDLED and not Path(BUNDLED).is_dir():
+    if path_or_name == BUNDLED:
+        if Path(BUNDLED).is_dir():
+            LOGGER.warning("'%s' is the model of the package, not the folder of that name here: ./%s", BUNDLED, BUNDLED)
         return bundled_model()
     path = Path(path_or_name).expanduser()
     if path.is_dir():

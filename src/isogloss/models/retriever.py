@@ -139,7 +139,8 @@ class Retriever:
         """
         check_choice("engine", engine, ENGINES)
         check_choice("on_overflow", on_overflow, ("warn", "error", "ignore"))
-        folder = read_model_folder(resolve_model(path_or_name), str(path_or_name))
+        place = resolve_model(path_or_name)
+        folder = read_model_folder(place, str(path_or_name))
         by_role = resolve_prompts(folder.prompts, folder.default_prompt_name, folder.names, prompts)
         engines = load_engines(folder, by_role, engine, trust_remote_code, dimension)
         template = str(folder.notes.get("title_template", TITLE_TEMPLATE))
@@ -152,7 +153,13 @@ class Retriever:
             on_overflow=on_overflow,
             prompts=folder.prompts,
             default_prompt_name=folder.default_prompt_name,
-            source=ModelSource(str(path_or_name), engine, trust_remote_code, prompts, dimension),
+            source=ModelSource(
+                path_or_name if isinstance(path_or_name, str) else str(place),
+                engine,
+                trust_remote_code,
+                prompts,
+                dimension,
+            ),
         )
 
     @classmethod
@@ -267,6 +274,7 @@ class Retriever:
         append: bool = False,
         progress: bool = True,
         workers: int = 1,
+        ray: str = "",
     ) -> BankReport:
         """Encodes passages into a bank at `path`; see `isogloss.engines.bank.encode_bank`.
 
@@ -279,15 +287,17 @@ class Retriever:
             append: Whether the passages are added to a finished bank.
             progress: Whether a bar is shown.
             workers: Processes that encode; more than one load the model anew, from where it was loaded.
+            ray: `local`, `auto` or `host:port` of a Ray cluster whose tasks encode in their place.
 
         Raises:
-            UsageError: If workers are asked for and the model exists in this process only.
+            UsageError: If workers or Ray are asked for and the model exists in this process only.
+            MissingExtraError: If Ray is asked for and not installed.
         """
         from isogloss.engines.bank import encode_bank
 
         return encode_bank(
             texts,
-            shard_maker(self, workers),
+            shard_maker(self, workers, ray),
             path,
             fingerprint=self.passage.fingerprint.parts,
             dtype=dtype,

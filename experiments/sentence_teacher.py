@@ -109,8 +109,8 @@ EXPERIMENT = Experiment(
     prepare=prepare_with_teacher,
     tried=(
         "So the recipe of the bundled model has no such term: its teacher gives the directions that English words "
-        "begin with, and the rest is learned by contrast. On questions the term's effect is within the noise, and sentence "
-        "retrieval loses. Why was not found out; a guess: a mean of word vectors cannot follow what the teacher makes of "
-        "a whole sentence, and what it follows tells fewer sentences apart.",
+        "begin with, and the rest is learned by contrast. On questions the term's effect is within the noise, and "
+        "sentence retrieval loses. Why was not found out; a guess: a mean of word vectors cannot follow what the "
+        "teacher makes of a whole sentence, and what it follows tells fewer sentences apart.",
     ),
 )

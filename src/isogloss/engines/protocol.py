@@ -10,8 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Progress = Callable[[int], None]
-"""Takes the number of texts finished since its last call."""
+from isogloss.progress import EncodingProgress
+
+Progress = EncodingProgress
+"""Takes the numbers of texts and of tokens finished since its last call."""
 
 
 @dataclass(frozen=True)

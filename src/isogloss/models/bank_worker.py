@@ -66,7 +66,9 @@ def _encoder(model: dict[str, Any]) -> EncodeTexts:
 
 def _make(task: dict[str, Any], encode: EncodeTexts) -> dict[str, Any]:
     texts = [Text(*fields) for fields in task["texts"]]
-    made = make_shard(ShardJob(task["number"], texts), encode, Path(task["bank"]), task["dtype"], lambda count: None)
+    made = make_shard(
+        ShardJob(task["number"], texts), encode, Path(task["bank"]), task["dtype"], lambda texts, tokens=0: None
+    )
     return {"shard": asdict(made.shard), "dimension": made.dimension}
 
 

@@ -110,7 +110,7 @@ def shard_maker(retriever: Retriever, workers: int) -> ShardMaker:
 def _taken(pending: deque[tuple[Future[MadeShard], int]], advance: Advance) -> MadeShard:
     future, texts = pending.popleft()
     made = future.result()
-    advance(texts)
+    advance(texts, sum(count.tokens for count in made.shard.languages.values()))
     return made
 
 

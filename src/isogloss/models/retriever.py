@@ -24,7 +24,7 @@ from isogloss.models.hub import resolve_model
 from isogloss.models.persistence import write_model_folder
 from isogloss.models.prompts import LOGGER, resolve_prompts
 from isogloss.models.truncation import OnOverflow, TruncationReport
-from isogloss.progress import progress_bar
+from isogloss.progress import encoding_bar
 from isogloss.records import Role, Text
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ class Retriever:
 
         Args:
             path_or_name: A sentence-transformers folder, a checkpoint of transformers, a hub name, or `bundled`.
-            engine: `static` for static models, `onnx` for exported ones, both without torch; `torch`; or `auto`:
-                static where it can, else onnx where the folder is an export of ours, else torch.
+            engine: `static` for static models, `onnx` or `openvino` for exported ones, all without torch; `torch`; or
+                `auto`: static where it can, else what the folder was exported to, else torch.
             trust_remote_code: Whether code that comes with the model may run.
             prompts: Prompts by role instead of those of the folder.
             on_overflow: What happens when a text is longer than its tower reads.
@@ -250,7 +250,7 @@ class Retriever:
         by_text = languages_of(texts, languages)
         whole = [tower.whole_text(text) for text in texts]
         refuse_empty(texts, whole, role)
-        with progress_bar(f"Encoding {role} texts", len(whole), show=progress) as advance:
+        with encoding_bar(f"Encoding {role} texts", len(whole), show=progress) as advance:
             encoded = tower.engine.encode(whole, progress=advance)
         refuse_empty(texts, whole, role, encoded)
         self._report_truncation(tower, texts, by_text, encoded)

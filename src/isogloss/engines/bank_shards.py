@@ -22,7 +22,7 @@ from isogloss.errors import DataError, Fault, raise_faults
 from isogloss.files import atomic_path, file_errors
 from isogloss.records import Text
 
-TEXTS_PER_CALL = 2048
+TEXTS_PER_CALL = 4096  # fewer texts to sort from would mean more padding
 UNKNOWN_LANGUAGE = "unknown"
 
 EncodeTexts = Callable[[Sequence[Text]], Encoded]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.engines.batching import usable_cores
+from isogloss.engines.protocol import Compute
 from isogloss.errors import MissingExtraError, ModelError
 
 OPENVINO_FILE = Path("openvino", "openvino_model.xml")
-Compute = Literal["float32", "bfloat16"]
 INT8 = "int8-static"
 
 

@@ -54,6 +54,7 @@ def _encoder(model: dict[str, Any]) -> EncodeTexts:
         prompts=model["prompts"],
         on_overflow=model["on_overflow"],
         dimension=model["dimension"],
+        precision=model["precision"],
     )
     expected, found = model["fingerprint"], retriever.passage.fingerprint
     if found.digest != expected:

@@ -11,10 +11,10 @@ from isogloss.engines.exported_tower import ExportNote, read_exported_tower
 from isogloss.engines.onnx_engine import ONNX_FILE, OnnxGraph
 from isogloss.engines.openvino_engine import OPENVINO_FILE, OpenvinoGraph
 from isogloss.engines.pooling import Pooling
-from isogloss.engines.protocol import Engine
+from isogloss.engines.protocol import Compute, Engine
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.truncated import TruncatedEngine
-from isogloss.errors import MissingExtraError, ModelError
+from isogloss.errors import MissingExtraError, ModelError, UsageError
 from isogloss.models.folder import ExportFormat, ModelFolder
 from isogloss.records import Role
 
@@ -28,6 +28,7 @@ def load_engines(
     engine: EngineName,
     trust_remote_code: bool,
     dimension: int | None = None,
+    precision: Compute | None = None,
 ) -> dict[Role, Engine]:
     """Engines by role, over one set of weights where the towers are shared.
 
@@ -38,13 +39,14 @@ def load_engines(
             that passed its parity gate, else torch.
         trust_remote_code: Whether code of the folder may run.
         dimension: Leading dimensions of the vectors that are kept; None keeps as many as the folder says.
+        precision: What torch computes matrix products in; None is float32, or what a model was exported in.
 
     Raises:
         ModelError: If the folder cannot be loaded, or static is wanted for a model that is not.
         MissingExtraError: If torch, onnxruntime or openvino is needed and not installed.
-        UsageError: If the model has not as many dimensions.
+        UsageError: If the model has not as many dimensions, or a precision is asked of another engine than torch.
     """
-    engines = _whole_engines(folder, prompts, engine, trust_remote_code)
+    engines = _whole_engines(folder, prompts, engine, trust_remote_code, precision)
     kept = dimension if dimension is not None else folder.truncate_dim
     if kept is None:
         return engines
@@ -52,13 +54,22 @@ def load_engines(
 
 
 def _whole_engines(
-    folder: ModelFolder, prompts: Mapping[Role, str], engine: EngineName, trust_remote_code: bool
+    folder: ModelFolder,
+    prompts: Mapping[Role, str],
+    engine: EngineName,
+    trust_remote_code: bool,
+    precision: Compute | None,
 ) -> dict[Role, Engine]:
     shared = not folder.route_names
+    if engine == "auto":
+        engine = "static" if folder.is_static else folder.exported_as or "torch"
+    if precision is not None and engine != "torch":
+        raise UsageError(
+            f"precision: '{precision}' for the engine {engine}, whose precision is that of its files",
+            next_step="Leave it out, export the model anew with another precision, or load it with engine='torch'.",
+        )
     if engine in ("onnx", "openvino"):
         return _exported_engines(folder, prompts, engine)
-    if engine == "auto" and folder.exported_as is not None and not folder.is_static:
-        return _exported_engines(folder, prompts, folder.exported_as)
     if folder.is_static and engine != "torch":
         query = StaticEngine.load(folder.routes["query"][0].folder, prompt=prompts["query"])
         if shared:
@@ -86,7 +97,8 @@ def _whole_engines(
         if modules["query"] is modules["passage"]
         else TorchTower(modules["passage"], prompt=prompts["passage"])
     )
-    return {"query": TorchEngine(first), "passage": TorchEngine(second)}
+    computed: Compute = precision or "float32"
+    return {"query": TorchEngine(first, precision=computed), "passage": TorchEngine(second, precision=computed)}
 
 
 def _exported_engines(folder: ModelFolder, prompts: Mapping[Role, str], format_: ExportFormat) -> dict[Role, Engine]:

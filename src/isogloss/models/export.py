@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from isogloss.engines.exported_tower import graph_digest
-from isogloss.engines.openvino_engine import Compute, has_bfloat16, precision_name
+from isogloss.engines.openvino_engine import has_bfloat16, precision_name
+from isogloss.engines.protocol import Compute
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.truncated import whole_engine
 from isogloss.errors import Fault, ParityError, UsageError, raise_faults

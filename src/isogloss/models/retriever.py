@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isogloss.engines.protocol import Encoded, Engine
+from isogloss.engines.protocol import Compute, Encoded, Engine
 from isogloss.engines.static import StaticEngine
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
 from isogloss.models.bank_workers import ModelSource, shard_maker
@@ -121,6 +121,7 @@ class Retriever:
         prompts: Mapping[str, str] | None = None,
         on_overflow: OnOverflow = "warn",
         dimension: int | None = None,
+        precision: Compute | None = None,
     ) -> Retriever:
         """Loads a model folder, a Hugging Face name, or `bundled`.
 
@@ -132,6 +133,8 @@ class Retriever:
             prompts: Prompts by role instead of those of the folder.
             on_overflow: What happens when a text is longer than its tower reads.
             dimension: Leading dimensions that are kept; None is what the folder says.
+            precision: What torch computes matrix products in, `float32` or `bfloat16`; it is part of the fingerprint.
+                None is float32, and for an exported model what it was exported in.
 
         Raises:
             ModelError: If it cannot be loaded.
@@ -139,9 +142,10 @@ class Retriever:
         """
         check_choice("engine", engine, ENGINES)
         check_choice("on_overflow", on_overflow, ("warn", "error", "ignore"))
+        check_choice("precision", precision or "float32", get_args(Compute))
         folder = read_model_folder(resolve_model(path_or_name), str(path_or_name))
         by_role = resolve_prompts(folder.prompts, folder.default_prompt_name, folder.names, prompts)
-        engines = load_engines(folder, by_role, engine, trust_remote_code, dimension)
+        engines = load_engines(folder, by_role, engine, trust_remote_code, dimension, precision)
         template = str(folder.notes.get("title_template", TITLE_TEMPLATE))
         shared: TowerKind = "separate" if folder.route_names else "shared"
         recorded = folder.notes.get("towers", shared)
@@ -152,7 +156,7 @@ class Retriever:
             on_overflow=on_overflow,
             prompts=folder.prompts,
             default_prompt_name=folder.default_prompt_name,
-            source=ModelSource(str(path_or_name), engine, trust_remote_code, prompts, dimension),
+            source=ModelSource(str(path_or_name), engine, trust_remote_code, prompts, dimension, precision),
         )
 
     @classmethod

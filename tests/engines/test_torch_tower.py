@@ -1,7 +1,8 @@
 """A torch tower is sentence-transformers' own computation with the prompt and the length of a role.
 
 1. `features` and `forward` give the vectors of sentence-transformers, with prompts, also where pooling leaves them out.
-2. Sorting and batching by tokens changes no vector beyond rounding and no order at all.
+2. Sorting and batching by tokens changes no vector beyond rounding and no order at all; bfloat16 rounds them, is near,
+   and stands in the fingerprint.
 3. `forward` leaves its input as it is and lets gradients through; encoding computes none and no dropout.
 4. Shared towers hold their weights once; a frozen tower wants no gradients.
 """
@@ -63,7 +64,8 @@ def test_batching_changes_no_vector(tower, tokens_per_batch):
     with torch.no_grad():
         one_by_one = torch.cat([tower(tower.features([text])) for text in TEXTS]).numpy()
     seen = []
-    encoded = TorchEngine(tower, tokens_per_batch=tokens_per_batch).encode(TEXTS, progress=seen.append)
+    engine = TorchEngine(tower, tokens_per_batch=tokens_per_batch)
+    encoded = engine.encode(TEXTS, progress=lambda texts, tokens=0: seen.append(texts))
     np.testing.assert_allclose(encoded.vectors, one_by_one, atol=1e-6)
     assert sum(seen) == len(TEXTS)
 
@@ -73,6 +75,22 @@ def test_token_budget_holds_with_padding():
     batches = list(token_budget_batches(counts, 18))
     assert sorted(row for batch in batches for row in batch) == list(range(7))
     assert all(len(batch) == 1 or max(counts[row] for row in batch) * len(batch) <= 18 for batch in batches)
+
+
+def test_bfloat16_is_near_and_says_so(tower):
+    exact, rounded = TorchEngine(tower), TorchEngine(tower, precision="bfloat16")
+    difference = np.abs(exact.encode(TEXTS).vectors - rounded.encode(TEXTS).vectors).max()
+    assert 1e-5 < difference < 0.01
+    assert exact.fingerprint_parts()["precision"] == "float32"
+    for engine in (rounded, rounded.copy(), rounded.with_prompt("passage: ")):
+        assert engine.fingerprint_parts()["precision"] == "bfloat16"
+    assert {parameter.dtype for parameter in tower.parameters()} == {torch.float32}
+
+
+def test_progress_counts_texts_and_tokens(tower):
+    seen = []
+    encoded = TorchEngine(tower, tokens_per_batch=40).encode(TEXTS, progress=lambda *counts: seen.append(counts))
+    assert tuple(np.sum(seen, axis=0)) == (len(TEXTS), encoded.token_counts.sum())
 
 
 def test_counts_and_truncation(tower):

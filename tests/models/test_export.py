@@ -1,10 +1,11 @@
 """An export stands for its original, or it is not there.
 
-1. Both towers of static and transformer models give the vectors of the original from ONNX alone: any length, any order,
-   any batch, prompts and truncation included, and shared or separate weights.
+1. Both towers of static and transformer models give the vectors of the original from ONNX or OpenVINO alone: any
+   length, any order, any batch, any thread, prompts and truncation included, and shared or separate weights.
 2. The folder opens without torch, under the fingerprints of the original; a graph that was changed has others.
 3. Where a gate refuses, nothing is left behind, and what was there stays (law 7).
-4. Pooling without torch is that of sentence-transformers, in every mode.
+4. A precision is what the gate let pass: the next higher is tried where it refuses, and the folder says what is used.
+5. Pooling without torch is that of sentence-transformers, in every mode.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
+import openvino
 import pytest
 
-from isogloss.engines.onnx_engine import OnnxEngine
+from isogloss.engines.batching import usable_cores
+from isogloss.engines.exported_engine import ExportedEngine
+from isogloss.engines.openvino_engine import OpenvinoGraph
 from isogloss.engines.pooling import LEGACY_POOLING_KEYS, Pooling
 from isogloss.errors import FileError, ModelError, ParityError, UsageError
 from isogloss.evaluation.parity import ParityLimits, compare_retrievers
-from isogloss.models import export_graphs
-from isogloss.models.export import export_onnx
+from isogloss.models import export_graphs, export_openvino
+from isogloss.models.export import ExportPlan, export_retriever
 from isogloss.models.retriever import Retriever
 from isogloss.records import EvalSet, Text
 from tests.conftest import TINY_TEXTS
@@ -46,18 +51,27 @@ def gate_of(original, limits=None):
     return gate
 
 
-def exported(folder, tmp_path, **options):
+SAMPLES = {"query": TINY_SET.queries, "passage": TINY_SET.passages}
+
+
+def exported(folder, tmp_path, format_="onnx", *, limits=None, int8=False, compute=None, overwrite=False):
     original = Retriever.load(folder, on_overflow="ignore")
-    export_onnx(original, tmp_path / "out", gate_of(original, options.pop("limits", None)), **options)
-    return original, Retriever.load(tmp_path / "out", engine="onnx", on_overflow="ignore")
+    plan = ExportPlan(format_, int8, compute, SAMPLES)
+    export_retriever(original, tmp_path / "out", gate_of(original, limits), plan, overwrite=overwrite)
+    return original, Retriever.load(tmp_path / "out", engine=format_, on_overflow="ignore")
+
+
+@pytest.fixture(params=["onnx", "openvino"])
+def format_(request):
+    return request.param
 
 
 @pytest.mark.parametrize("name", ["tiny_static", "tiny_untied", "tiny_transformer", "tiny_untied_transformer"])
-def test_gives_the_vectors_of_the_original(request, tmp_path, monkeypatch, name):
-    original, copy = exported(request.getfixturevalue(name), tmp_path)
+def test_gives_the_vectors_of_the_original(request, tmp_path, monkeypatch, name, format_):
+    original, copy = exported(request.getfixturevalue(name), tmp_path, format_, compute="float32")
     texts = [*TINY_TEXTS, *LONG, "a"]
     for role in ("query", "passage"):
-        assert isinstance(copy.tower(role).engine, OnnxEngine)
+        assert copy.tower(role).engine.graph.kind == format_
         expected = original.encode_with_counts(texts, role=role)
         found = copy.encode_with_counts(texts, role=role)
         np.testing.assert_allclose(found.vectors, expected.vectors, atol=2e-6)
@@ -66,37 +80,53 @@ def test_gives_the_vectors_of_the_original(request, tmp_path, monkeypatch, name)
         assert copy.tower(role).fingerprint == original.tower(role).fingerprint
         assert copy.tower(role).engine.count_tokens(texts) == original.tower(role).engine.count_tokens(texts)
         assert copy.tower(role).max_length == original.tower(role).max_length
-    monkeypatch.setattr("isogloss.engines.onnx_engine.TOKENS_PER_BATCH", 40)
-    monkeypatch.setattr("isogloss.engines.onnx_engine.TEXTS_PER_CHUNK", 3)
+    monkeypatch.setattr("isogloss.engines.exported_engine.TOKENS_PER_BATCH", 40)
+    monkeypatch.setattr("isogloss.engines.exported_engine.TEXTS_PER_CHUNK", 3)
     backwards = copy.encode_passage(texts[::-1])[::-1]
     alone = np.concatenate([copy.encode_passage([text]) for text in texts])
     for vectors in (backwards, alone):
         np.testing.assert_allclose(vectors, original.encode_passage(texts), atol=2e-6)
     if "transformer" in name:
         assert not list((tmp_path / "out").rglob("*.safetensors"))
-        assert isinstance(Retriever.load(tmp_path / "out").query.engine, OnnxEngine)
+        assert isinstance(Retriever.load(tmp_path / "out").query.engine, ExportedEngine)
+    assert format_ == "onnx" or not list((tmp_path / "out").rglob("*.onnx"))
 
 
-def test_opens_without_torch(tiny_transformer, tmp_path):
-    exported(tiny_transformer, tmp_path)
+def test_threads_do_not_mix_their_texts(tiny_transformer, tmp_path, format_):
+    _, copy = exported(tiny_transformer, tmp_path, format_)
+    expected = [copy.encode_query([text]) for text in TINY_TEXTS]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda row: copy.encode_query([TINY_TEXTS[row % 12]]), range(96)))
+    for row, vectors in enumerate(found):
+        np.testing.assert_allclose(vectors, expected[row % 12], atol=1e-6)
+
+
+def test_opens_without_torch(tiny_transformer, tmp_path, format_):
+    exported(tiny_transformer, tmp_path, format_)
+    other = {"onnx": "openvino", "openvino": "onnxruntime"}[format_]
     program = (
         "import sys; from isogloss import Retriever; retriever = Retriever.load(sys.argv[1]);"
         "print(retriever.encode_query(['a']).shape);"
-        "assert not {'torch', 'transformers', 'onnx'} & set(sys.modules)"
+        f"assert not {{'torch', 'transformers', 'onnx', 'nncf', '{other}'}} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "out"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "(1, 32)"
 
 
-def test_a_changed_graph_has_another_fingerprint(tiny_transformer, tmp_path):
-    original, _ = exported(tiny_transformer, tmp_path)
-    sabotage(tmp_path / "out" / "onnx" / "model.onnx")
+def test_a_changed_graph_has_another_fingerprint(tiny_transformer, tmp_path, format_):
+    original, copy = exported(tiny_transformer, tmp_path, format_, compute="float32")
+    sabotage(copy.passage.engine.tower.path)
     changed = Retriever.load(tmp_path / "out").passage.fingerprint
     assert "weights" in changed.differences(original.passage.fingerprint)
 
 
 def sabotage(path):
-    """Changes the sign of one row of the first matrix of a graph."""
+    """Changes the sign of one half of the first matrix of a graph."""
+    if path.suffix == ".xml":
+        weights = bytearray(path.with_suffix(".bin").read_bytes())
+        np.frombuffer(weights, dtype=np.float32, count=2000, offset=8000)[:] *= -1
+        path.with_suffix(".bin").write_bytes(weights)
+        return
     model = onnx.load(str(path))
     tensor = next(entry for entry in model.graph.initializer if len(entry.dims) == 2 and min(entry.dims) > 20)
     values = onnx.numpy_helper.to_array(tensor).copy()
@@ -106,11 +136,15 @@ def sabotage(path):
 
 
 @pytest.mark.parametrize("name", ["tiny_static", "tiny_transformer", "tiny_untied"])
-def test_a_sabotaged_weight_is_refused_and_nothing_is_left(request, tmp_path, monkeypatch, name):
-    write = export_graphs.write_graph
-    monkeypatch.setattr(export_graphs, "write_graph", lambda engine, path: (write(engine, path), sabotage(path)))
+def test_a_sabotaged_weight_is_refused_and_nothing_is_left(request, tmp_path, monkeypatch, name, format_):
+    if format_ == "onnx":
+        write = export_graphs.write_graph
+        monkeypatch.setattr(export_graphs, "write_graph", lambda engine, path: (write(engine, path), sabotage(path)))
+    else:
+        convert = export_openvino.convert
+        monkeypatch.setattr(export_openvino, "convert", lambda source, path: (convert(source, path), sabotage(path)))
     with pytest.raises(ParityError) as caught:
-        exported(request.getfixturevalue(name), tmp_path)
+        exported(request.getfixturevalue(name), tmp_path, format_)
     assert {fault.where for fault in caught.value.faults} <= set(LANGUAGES) and caught.value.faults
     assert list(tmp_path.iterdir()) == []
 
@@ -120,26 +154,95 @@ def test_what_was_there_stays_where_the_gate_refuses(tiny_transformer, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(FileError, match="not empty"):
         exported(tiny_transformer, tmp_path)
-    with pytest.raises(ParityError, match="at least 1"):
-        exported(tiny_transformer, tmp_path, overwrite=True, int8=True, limits=ParityLimits(1.0, 0.0))
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    for format_ in ("onnx", "openvino"):
+        with pytest.raises(ParityError, match="at least 1"):
+            exported(tiny_transformer, tmp_path, format_, overwrite=True, int8=True, limits=ParityLimits(1.0, 0.0))
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_int8_says_so(tiny_transformer, tmp_path):
-    original, copy = exported(tiny_transformer, tmp_path, int8=True, limits=ParityLimits(0.9, 1.0))
-    assert copy.passage.fingerprint.differences(original.passage.fingerprint) == ["precision"]
-    kinds = {node.op_type for node in onnx.load(str(tmp_path / "out" / "onnx" / "model.onnx")).graph.node}
-    assert "MatMulInteger" in kinds
+@pytest.mark.parametrize("name", ["tiny_transformer", "tiny_untied_transformer"])
+def test_int8_says_so(request, tmp_path, name, format_):
+    original, copy = exported(
+        request.getfixturevalue(name), tmp_path, format_, int8=True, compute="float32", limits=ParityLimits(0.9, 1.0)
+    )
+    precision = {"onnx": "int8", "openvino": "int8-static"}[format_]
+    for role in ("query", "passage"):
+        assert copy.tower(role).fingerprint.differences(original.tower(role).fingerprint) == ["precision"]
+        assert copy.tower(role).fingerprint.parts["precision"] == precision
+        path = copy.tower(role).engine.tower.path
+        if format_ == "onnx":
+            assert "MatMulInteger" in {node.op_type for node in onnx.load(str(path)).graph.node}
+        else:
+            assert "FakeQuantize" in path.read_text() and 'element_type="i8"' in path.read_text()
     report = json.loads((tmp_path / "out" / "parity.json").read_text())
-    assert report["precision"] == "int8" and report["passed"] and set(report["languages"]) == set(LANGUAGES)
+    assert report["precision"] == precision and report["format"] == format_
+    assert report["passed"] and set(report["languages"]) == set(LANGUAGES)
     assert 0.9 <= report["languages"]["th"]["least_cosine"] < 1
 
 
+def test_bfloat16_is_kept_only_if_the_gate_lets_it_pass(tiny_transformer, tmp_path, monkeypatch):
+    monkeypatch.setattr("isogloss.models.export.has_bfloat16", lambda: True)
+    original, asked = Retriever.load(tiny_transformer, on_overflow="ignore"), []
+
+    def gate(refused):
+        def judge(copy):
+            noted = copy.passage.engine.tower.note.parts["precision"]
+            asked.append(noted)
+            if noted in refused:
+                raise ParityError("differs")
+            return {}
+
+        return judge
+
+    for refused, kept in (((), "bfloat16"), (("bfloat16",), "float32")):
+        asked.clear()
+        out = tmp_path / kept
+        assert export_retriever(original, out, gate(refused), ExportPlan("openvino")) == kept
+        assert asked == ["bfloat16", "float32"][: len(refused) + 1]
+        assert json.loads((out / "isogloss.json").read_text())["openvino"]["passage"]["parts"]["precision"] == kept
+        assert json.loads((out / "parity.json").read_text())["refused"] == {name: [] for name in refused}
+    with pytest.raises(ParityError):
+        export_retriever(original, tmp_path / "none", gate(("bfloat16", "float32")), ExportPlan("openvino"))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_fingerprints_say_what_this_processor_computes(tiny_transformer, tmp_path, monkeypatch, has_it):
+    monkeypatch.setattr("isogloss.models.export.has_bfloat16", lambda: True)
+    original = Retriever.load(tiny_transformer, on_overflow="ignore")
+    export_retriever(original, tmp_path / "out", lambda copy: {}, ExportPlan("openvino", compute="bfloat16"))
+    monkeypatch.setattr("isogloss.engines.openvino_engine.has_bfloat16", lambda: has_it)
+    monkeypatch.setattr("isogloss.engines.openvino_engine._compile", lambda path, compute: compiled(path))
+    fingerprint = Retriever.load(tmp_path / "out").passage.fingerprint
+    assert fingerprint.parts["precision"] == ("bfloat16" if has_it else "float32")
+    assert fingerprint.differences(original.passage.fingerprint) == (["precision"] if has_it else [])
+
+
+def compiled(path):
+    """The graph in float32, which every processor has."""
+    return openvino.Core().compile_model(path, "CPU")
+
+
+def test_nothing_is_rounded_unasked(tiny_transformer, tmp_path):
+    _, copy = exported(tiny_transformer, tmp_path, "openvino", compute="float32")
+    graph = copy.passage.engine.graph
+    assert isinstance(graph, OpenvinoGraph)
+    assert graph.model.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    assert graph.model.get_property("DYNAMIC_QUANTIZATION_GROUP_SIZE") == 0
+    assert graph.model.get_property("INFERENCE_NUM_THREADS") == usable_cores()
+
+
 def test_refusals(tiny_static, tiny_transformer, tmp_path):
-    with pytest.raises(UsageError, match="static model"):
-        exported(tiny_static, tmp_path, int8=True)
-    with pytest.raises(ModelError, match="isogloss export"):
-        Retriever.load(tiny_transformer, engine="onnx")
+    for format_ in ("onnx", "openvino"):
+        with pytest.raises(UsageError, match="static model"):
+            exported(tiny_static, tmp_path, format_, int8=True)
+    with pytest.raises(UsageError, match="bfloat16 for ONNX"):
+        ExportPlan("onnx", compute="bfloat16")
+    with pytest.raises(UsageError, match="no texts"):
+        ExportPlan("openvino", int8=True)
+    for format_ in ("onnx", "openvino"):
+        with pytest.raises(ModelError, match=f"isogloss export .* --{format_}"):
+            Retriever.load(tiny_transformer, engine=format_)
     with pytest.raises(UsageError, match="between 0 and 1"):
         ParityLimits(float("nan"), 2)
 

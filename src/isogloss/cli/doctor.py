@@ -21,6 +21,9 @@ CORE = ("numpy", "scipy", "tokenizers", "safetensors", "ir-measures", "bm25s", "
 EXTRAS = {
     "train": ("torch", "transformers", "sentence-transformers", "accelerate"),
     "hub": ("huggingface-hub", "pyarrow"),
+    "onnx": ("onnxruntime",),
+    "openvino": ("openvino",),
+    "export": ("onnx", "nncf"),
 }
 LEAST_FREE_BYTES = 2 * 1024**3
 

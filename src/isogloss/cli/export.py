@@ -1,9 +1,9 @@
-"""`isogloss export`: a model becomes ONNX graphs, if they give the same vectors in every language."""
+"""`isogloss export`: a model becomes graphs of ONNX or OpenVINO, if they give the same vectors in every language."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,83 +14,131 @@ from isogloss.cli.settings import with_overrides
 from isogloss.errors import ParityError, UsageError
 
 if TYPE_CHECKING:
-    from isogloss.evaluation.parity import ParityReport
+    from isogloss.evaluation.parity import ParityLimits, ParityReport
+    from isogloss.models.export import ExportPlan
+    from isogloss.models.folder import ExportFormat
     from isogloss.models.retriever import Retriever
-    from isogloss.records import EvalSet
+    from isogloss.records import EvalSet, Role, Text
 
 
 class ExportSettings(BaseModel):
     """What `--set` can change.
 
     Attributes:
-        least_cosine: Least cosine of any text's vector to that of the original; by default 0.9999, for int8 0.95.
+        least_cosine: Least cosine of any text's vector to that of the original; by default 0.9999 for float32, 0.999
+            for bfloat16, 0.95 for int8.
         largest_change: Most that nDCG@10 of a language may change, up or down.
+        precision: What is not int8 is computed in this, OpenVINO only; by default bfloat16 where the processor has it
+            and the comparison allows it, else float32.
+        calibration_texts: Queries and passages that set the ranges of int8 in OpenVINO, of all languages alike.
     """
 
     model_config = ConfigDict(extra="forbid")
     least_cosine: float | None = Field(default=None, ge=0, le=1)
     largest_change: float = Field(default=0.002, ge=0, le=1)
+    precision: Literal["float32", "bfloat16"] | None = None
+    calibration_texts: int = Field(default=128, ge=2)
+
+    def limits(self, precision: str) -> ParityLimits:
+        """What an export in this precision may differ by."""
+        from isogloss.evaluation.parity import ParityLimits
+
+        usual = LEAST_COSINE_INT8 if precision.startswith("int8") else LEAST_COSINE[precision]
+        return ParityLimits(usual if self.least_cosine is None else self.least_cosine, self.largest_change)
 
 
-LEAST_COSINE = {False: 0.9999, True: 0.95}
+LEAST_COSINE = {"float32": 0.9999, "bfloat16": 0.999}
+LEAST_COSINE_INT8 = 0.95
 
 
 def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, hub name, or 'bundled'.")],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the exported model.")],
     onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX graphs.")] = False,
+    openvino: Annotated[bool, typer.Option("--openvino", help="Write graphs of OpenVINO.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Compute the matrix products of transformers in int8.")] = False,
     data: Annotated[
         str, typer.Option("--data", metavar="SET", help="Evaluation set for the comparison, by language.")
     ] = "isogloss-demo",
+    calibration: Annotated[
+        str | None,
+        typer.Option("--calibration", metavar="CORPUS", help="Passages that set int8's ranges; those of SET else."),
+    ] = None,
     overrides: SetOption = None,
     dry_run: DryRunFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Export a model to ONNX. It is kept only if vectors and nDCG@10 stay the same in every language (else exit 3)."""
+    """Export a model to ONNX or OpenVINO. It is kept only if vectors and nDCG@10 stay the same in every language.
+
+    Else the exit code is 3 and the table says which languages differ.
+    """
     reporter = Reporter(as_json)
     with reported_errors(as_json):
         from isogloss.datasets import load
-        from isogloss.evaluation.parity import ParityLimits
         from isogloss.files import refuse_occupied
         from isogloss.models.retriever import Retriever
 
-        if not onnx:
-            raise UsageError("Say to which format", next_step="Add --onnx; there is no other yet.")
+        if onnx == openvino:
+            raise UsageError("Say to which format, and one at a time", next_step="Add --onnx or --openvino.")
         settings = with_overrides(ExportSettings(), overrides)
-        least = LEAST_COSINE[int8] if settings.least_cosine is None else settings.least_cosine
-        limits = ParityLimits(least, settings.largest_change)
         refuse_occupied(out)
         retriever, eval_set = Retriever.load(model, on_overflow="ignore"), load(data)
+        plan = _plan("onnx" if onnx else "openvino", int8, settings, eval_set, calibration)
         if dry_run:
             languages = len(eval_set.query_languages)
-            reporter.show(f"Would export {model} to {out} and compare it on {data}, {languages} languages.")
-            reporter.result({"dry_run": True, "model": model, "out": str(out), "int8": int8, "data": data})
+            tried = " or ".join(plan.precision(compute) for compute in plan.choices)
+            reporter.show(f"Would export {model} to {out} in {tried} and compare it on {data}, {languages} languages.")
+            reporter.result(
+                {"dry_run": True, "model": model, "out": str(out), "format": plan.format, "int8": int8, "data": data}
+            )
             return
-        _export(retriever, out, eval_set, limits, int8, reporter)
+        _export(retriever, out, eval_set, plan, settings, reporter)
 
 
-def _export(retriever: Retriever, out: Path, eval_set: EvalSet, limits: Any, int8: bool, reporter: Reporter) -> None:
+def _plan(
+    format_: ExportFormat, int8: bool, settings: ExportSettings, eval_set: EvalSet, calibration: str | None
+) -> ExportPlan:
+    from isogloss.datasets import open_corpus
+    from isogloss.models.calibration import spread_over_languages
+    from isogloss.models.export import ExportPlan
+
+    if calibration is not None and not (int8 and format_ == "openvino"):
+        raise UsageError("--calibration sets the ranges of int8 in OpenVINO", next_step="Add --openvino --int8.")
+    if format_ == "onnx" or not int8:
+        return ExportPlan(format_, int8, settings.precision)
+    passages = eval_set.passages if calibration is None else open_corpus(calibration)
+    half = settings.calibration_texts // 2
+    samples: dict[Role, list[Text]] = {
+        "query": spread_over_languages(eval_set.queries, half),
+        "passage": spread_over_languages(passages, settings.calibration_texts - half),
+    }
+    return ExportPlan(format_, int8, settings.precision, samples)
+
+
+def _export(
+    retriever: Retriever, out: Path, eval_set: EvalSet, plan: ExportPlan, settings: ExportSettings, reporter: Reporter
+) -> None:
     from isogloss.evaluation.parity import compare_retrievers
-    from isogloss.models.export import export_onnx
+    from isogloss.models.export import export_retriever
 
     found: list[ParityReport] = []
 
     def gate(exported: Retriever) -> dict[str, Any]:
-        found.append(compare_retrievers(retriever, exported, eval_set, limits=limits))
-        found[0].require("The export")
-        return found[0].to_json()
+        precision = exported.passage.fingerprint.parts["precision"]
+        found.append(compare_retrievers(retriever, exported, eval_set, limits=settings.limits(precision)))
+        found[-1].require(f"The export in {precision}")
+        return found[-1].to_json()
 
     try:
-        export_onnx(retriever, out, gate, int8=int8, progress=not reporter.as_json)
+        precision = export_retriever(retriever, out, gate, plan, progress=not reporter.as_json)
     except ParityError as refused:
-        _show(reporter, found[0])
+        _show(reporter, found[-1])
         reporter.note(f"{refused}\nNothing was kept at {out}.")
-        reporter.result({"exported": None, **found[0].to_json()})
+        reporter.result({"exported": None, **found[-1].to_json()})
         raise typer.Exit(Exit.GATE_MISSED) from None
-    _show(reporter, found[0])
-    reporter.show(f"Exported to {out}.")
-    reporter.result({"exported": str(out), **found[0].to_json()})
+    _show(reporter, found[-1])
+    reporter.show(f"Exported to {out}: {plan.format}, {precision}.")
+    reporter.result({"exported": str(out), "format": plan.format, "precision": precision, **found[-1].to_json()})
 
 
 def _show(reporter: Reporter, report: ParityReport) -> None:

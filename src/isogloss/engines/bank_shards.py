@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.engines.bank_manifest import LanguageCount, Shard, file_digest
-from isogloss.engines.protocol import Encoded
+from isogloss.engines.protocol import Encoded, Progress
 from isogloss.errors import DataError, Fault, raise_faults
 from isogloss.files import atomic_path, file_errors
 from isogloss.records import Text
 
-TEXTS_PER_CALL = 2048
+TEXTS_PER_CALL = 4096  # fewer texts to sort from would mean more padding
 UNKNOWN_LANGUAGE = "unknown"
 
 EncodeTexts = Callable[[Sequence[Text]], Encoded]
-Advance = Callable[[int], None]
+Advance = Progress
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ShardMaker(Protocol):
             jobs: The shards to make.
             bank: Folder of the bank.
             dtype: `float16` or `float32`.
-            advance: Takes the number of passages encoded since its last call.
+            advance: Takes the numbers of passages and tokens encoded since its last call.
         """
 
 
@@ -97,7 +97,7 @@ def make_shard(job: ShardJob, encode: EncodeTexts, bank: Path, dtype: str, advan
     parts = []
     for start in range(0, len(job.texts), TEXTS_PER_CALL):
         parts.append(encode(job.texts[start : start + TEXTS_PER_CALL]))
-        advance(len(parts[-1].vectors))
+        advance(len(parts[-1].vectors), int(parts[-1].token_counts.sum()))
     vectors = np.concatenate([part.vectors for part in parts])
     counts = np.concatenate([part.token_counts for part in parts])
     truncated = np.concatenate([part.truncated for part in parts])

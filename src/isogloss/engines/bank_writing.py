@@ -27,7 +27,7 @@ from isogloss.engines.bank_shards import (
 )
 from isogloss.errors import DataError, Fault, FileError, UsageError, raise_faults
 from isogloss.files import file_errors, is_leftover, remove_leftovers
-from isogloss.progress import progress_bar
+from isogloss.progress import encoding_bar
 from isogloss.records import Text
 
 SHARD_SIZE = 8192
@@ -118,7 +118,7 @@ def encode_bank(
     maker = encode if isinstance(encode, ShardMaker) else InProcess(encode)
     report = BankReport(place)
     total = len(texts) if isinstance(texts, Sized) else None
-    with progress_bar("Encoding passages", total, show=progress) as advance:
+    with encoding_bar("Encoding passages", total, show=progress) as advance:
         jobs = _jobs(_blocks(texts, shard_size), place, manifest, checker, advance, first=kept)
         began = time.perf_counter()
         for made in maker.make(jobs, place, dtype, advance):

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-TOKENS_PER_BATCH = 2048  # in chunks of 2,048 texts of mixed languages, this keeps padding within 2 percent
+TOKENS_PER_BATCH = 2048  # in chunks of 4,096 texts of mixed languages, this keeps padding within 2 percent
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")

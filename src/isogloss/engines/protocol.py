@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Progress = Callable[[int], None]
-"""Takes the number of texts finished since its last call."""
+from isogloss.progress import EncodingProgress
+
+Compute = Literal["float32", "bfloat16"]
+"""What numbers are computed in."""
+
+Progress = EncodingProgress
+"""Takes the numbers of texts and of tokens finished since its last call."""
 
 
 @dataclass(frozen=True)

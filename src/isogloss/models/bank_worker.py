@@ -60,6 +60,7 @@ def _encoder(described: str) -> EncodeTexts:
         prompts=model["prompts"],
         on_overflow=model["on_overflow"],
         dimension=model["dimension"],
+        precision=model["precision"],
     )
     expected, found = model["fingerprint"], retriever.passage.fingerprint
     if found.digest != expected:
@@ -72,7 +73,9 @@ def _encoder(described: str) -> EncodeTexts:
 
 def _make(task: dict[str, Any], encode: EncodeTexts) -> dict[str, Any]:
     texts = [Text(**fields) for fields in task["texts"]]
-    made = make_shard(ShardJob(task["number"], texts), encode, Path(task["bank"]), task["dtype"], lambda count: None)
+    made = make_shard(
+        ShardJob(task["number"], texts), encode, Path(task["bank"]), task["dtype"], lambda texts, tokens=0: None
+    )
     return {"shard": asdict(made.shard), "dimension": made.dimension}
 
 

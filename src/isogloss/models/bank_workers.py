@@ -18,6 +18,7 @@ from isogloss import errors
 from isogloss.engines.bank_manifest import LanguageCount, Shard
 from isogloss.engines.bank_shards import Advance, InProcess, MadeShard, ShardJob, ShardMaker
 from isogloss.engines.batching import usable_cores
+from isogloss.engines.protocol import Compute
 from isogloss.errors import Fault, IsoglossError, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class ModelSource:
         trust_remote_code: Whether code that comes with the model may run.
         prompts: Prompts by role instead of those of the folder.
         dimension: Leading dimensions that are kept; None is what the folder says.
+        precision: What torch computes in; None is what the engine does by itself.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ModelSource:
     trust_remote_code: bool = False
     prompts: Mapping[str, str] | None = None
     dimension: int | None = None
+    precision: Compute | None = None
 
 
 class WorkerProcesses:
@@ -128,7 +131,7 @@ def model_of_workers(source: ModelSource, fingerprint: str, on_overflow: str) ->
 def _taken(pending: deque[tuple[Future[MadeShard], int]], advance: Advance) -> MadeShard:
     future, texts = pending.popleft()
     made = future.result()
-    advance(texts)
+    advance(texts, sum(count.tokens for count in made.shard.languages.values()))
     return made
 
 

@@ -1,22 +1,25 @@
-"""Picks and loads the engines of a model folder: NumPy for static models, onnxruntime for exported ones, else torch."""
+"""Picks and loads the engines of a model folder: NumPy for static models, the graphs of exported ones, else torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from isogloss.engines.onnx_engine import ONNX_FILE, OnnxEngine, read_onnx_tower
+from isogloss.engines.exported_engine import ExportedEngine, Graph
+from isogloss.engines.exported_tower import ExportNote, read_exported_tower
+from isogloss.engines.onnx_engine import ONNX_FILE, OnnxGraph
+from isogloss.engines.openvino_engine import OPENVINO_FILE, OpenvinoGraph
 from isogloss.engines.pooling import Pooling
-from isogloss.engines.protocol import Engine
+from isogloss.engines.protocol import Compute, Engine
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.truncated import TruncatedEngine
-from isogloss.errors import MissingExtraError, ModelError
-from isogloss.models.folder import ModelFolder
+from isogloss.errors import MissingExtraError, ModelError, UsageError
+from isogloss.models.folder import ExportFormat, ModelFolder
 from isogloss.records import Role
 
-EngineName = Literal["auto", "static", "onnx", "torch"]
-ENGINES: tuple[EngineName, ...] = ("auto", "static", "onnx", "torch")
+EngineName = Literal["auto", "static", "onnx", "openvino", "torch"]
+ENGINES: tuple[EngineName, ...] = ("auto", "static", "onnx", "openvino", "torch")
 
 
 def load_engines(
@@ -25,23 +28,25 @@ def load_engines(
     engine: EngineName,
     trust_remote_code: bool,
     dimension: int | None = None,
+    precision: Compute | None = None,
 ) -> dict[Role, Engine]:
     """Engines by role, over one set of weights where the towers are shared.
 
     Args:
         folder: The model folder, described.
         prompts: Prompt by role.
-        engine: `static`, `onnx`, `torch`, or `auto`: static where it can, else onnx where an export that passed its
-            parity gate is there, else torch.
+        engine: `static`, `onnx`, `openvino`, `torch`, or `auto`: static where it can, else the format of an export
+            that passed its parity gate, else torch.
         trust_remote_code: Whether code of the folder may run.
         dimension: Leading dimensions of the vectors that are kept; None keeps as many as the folder says.
+        precision: What torch computes matrix products in; None is float32, or what a model was exported in.
 
     Raises:
         ModelError: If the folder cannot be loaded, or static is wanted for a model that is not.
-        MissingExtraError: If torch or onnxruntime is needed and not installed.
-        UsageError: If the model has not as many dimensions.
+        MissingExtraError: If torch, onnxruntime or openvino is needed and not installed.
+        UsageError: If the model has not as many dimensions, or a precision is asked of another engine than torch.
     """
-    engines = _whole_engines(folder, prompts, engine, trust_remote_code)
+    engines = _whole_engines(folder, prompts, engine, trust_remote_code, precision)
     kept = dimension if dimension is not None else folder.truncate_dim
     if kept is None:
         return engines
@@ -49,11 +54,22 @@ def load_engines(
 
 
 def _whole_engines(
-    folder: ModelFolder, prompts: Mapping[Role, str], engine: EngineName, trust_remote_code: bool
+    folder: ModelFolder,
+    prompts: Mapping[Role, str],
+    engine: EngineName,
+    trust_remote_code: bool,
+    precision: Compute | None,
 ) -> dict[Role, Engine]:
     shared = not folder.route_names
-    if engine == "onnx" or (engine == "auto" and folder.is_exported and not folder.is_static):
-        return _onnx_engines(folder, prompts)
+    if engine == "auto":
+        engine = "static" if folder.is_static else folder.exported_as or "torch"
+    if precision is not None and engine != "torch":
+        raise UsageError(
+            f"precision: '{precision}' for the engine {engine}, whose precision is that of its files",
+            next_step="Leave it out, export the model anew with another precision, or load it with engine='torch'.",
+        )
+    if engine in ("onnx", "openvino"):
+        return _exported_engines(folder, prompts, engine)
     if folder.is_static and engine != "torch":
         query = StaticEngine.load(folder.routes["query"][0].folder, prompt=prompts["query"])
         if shared:
@@ -81,39 +97,52 @@ def _whole_engines(
         if modules["query"] is modules["passage"]
         else TorchTower(modules["passage"], prompt=prompts["passage"])
     )
-    return {"query": TorchEngine(first), "passage": TorchEngine(second)}
+    computed: Compute = precision or "float32"
+    return {"query": TorchEngine(first, precision=computed), "passage": TorchEngine(second, precision=computed)}
 
 
-def _onnx_engines(folder: ModelFolder, prompts: Mapping[Role, str]) -> dict[Role, Engine]:
-    query = _onnx_engine(folder, "query", prompts["query"])
+def _exported_engines(folder: ModelFolder, prompts: Mapping[Role, str], format_: ExportFormat) -> dict[Role, Engine]:
+    query = exported_engine(folder, "query", prompts["query"], format_)
     if not folder.route_names:
         return {"query": query, "passage": query.with_prompt(prompts["passage"])}
-    return {"query": query, "passage": _onnx_engine(folder, "passage", prompts["passage"])}
+    return {"query": query, "passage": exported_engine(folder, "passage", prompts["passage"], format_)}
 
 
-def _onnx_engine(folder: ModelFolder, role: Role, prompt: str) -> OnnxEngine:
+def exported_engine(folder: ModelFolder, role: Role, prompt: str, format_: ExportFormat) -> ExportedEngine:
+    """The engine of one exported tower.
+
+    Args:
+        folder: The model folder, described.
+        role: Whose tower.
+        prompt: What is put before every text.
+        format_: Which of its graphs.
+
+    Raises:
+        ModelError: If there is no such graph, or it cannot be read.
+        MissingExtraError: If the library that runs it is not installed.
+    """
     route = folder.routes.get(role, [])
     kinds = [entry.kind for entry in route if entry.kind != "Normalize"]
     if kinds not in (["Transformer", "Pooling"], ["StaticEmbedding"]):
         raise ModelError(
-            f"{folder.path}: the engine onnx computes Transformer and Pooling, or StaticEmbedding, and this is: "
+            f"{folder.path}: the engine {format_} computes Transformer and Pooling, or StaticEmbedding, and this is: "
             f"{', '.join(kinds) or 'a transformers checkpoint'}",
             next_step="Load it with engine='torch'.",
         )
-    path = onnx_path(folder, role)
+    path = graph_path(folder, role, format_)
     if not path.is_file():
         raise ModelError(
             f"{folder.path} has no {path.relative_to(folder.path)}",
-            next_step=f"Export it: isogloss export {folder.path} --out FOLDER --onnx",
+            next_step=f"Export it: isogloss export {folder.path} --out FOLDER --{format_}",
         )
     pooling = Pooling.load(route[1].folder) if kinds[0] == "Transformer" else None
-    noted: Mapping[str, Any] = folder.notes.get("onnx", {}).get(role, {})
-    return OnnxEngine(
-        read_onnx_tower(path, route[0].folder, pooling, noted.get("parts"), str(noted.get("sha256", ""))),
-        prompt=prompt,
-    )
+    note = ExportNote.of(folder.notes.get(format_, {}).get(role, {}))
+    tower = read_exported_tower(path, route[0].folder, pooling, note)
+    graph: Graph = OnnxGraph(path) if format_ == "onnx" else OpenvinoGraph(path, note.parts.get("precision", "float32"))
+    return ExportedEngine(tower, graph, prompt=prompt)
 
 
-def onnx_path(folder: ModelFolder, role: Role) -> Path:
+def graph_path(folder: ModelFolder, role: Role, format_: ExportFormat) -> Path:
     """Where the graph of a tower is: beside its weights in a router, else at the top, where other servers look."""
-    return (folder.routes[role][0].folder if folder.route_names else folder.path) / ONNX_FILE
+    place = ONNX_FILE if format_ == "onnx" else OPENVINO_FILE
+    return (folder.routes[role][0].folder if folder.route_names else folder.path) / place

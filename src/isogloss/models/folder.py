@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from isogloss.engines.static import is_static_table
 from isogloss.errors import Fault, ModelError, raise_faults
 from isogloss.models.prompts import PASSAGE_KEYS
 from isogloss.records import Role
 
+ExportFormat = Literal["onnx", "openvino"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = ("onnx", "openvino")
 TITLE_TEMPLATE = "{title} {text}"
 LAYOUTS = "a sentence-transformers folder (modules.json) or a transformers checkpoint (config.json)"
 
@@ -61,9 +63,9 @@ class ModelFolder:
         )
 
     @property
-    def is_exported(self) -> bool:
-        """Whether ONNX graphs of it passed a parity gate; others are used only where they are asked for."""
-        return bool(self.notes.get("onnx"))
+    def exported_as(self) -> ExportFormat | None:
+        """The format in which it passed a parity gate; other graphs are used only where they are asked for."""
+        return next((format_ for format_ in EXPORT_FORMATS if self.notes.get(format_)), None)
 
     @property
     def is_checkpoint(self) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isogloss.engines.protocol import Encoded, Engine
+from isogloss.engines.protocol import Compute, Encoded, Engine
 from isogloss.engines.static import StaticEngine
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
 from isogloss.models.bank_workers import ModelSource, shard_maker
@@ -24,7 +24,7 @@ from isogloss.models.hub import resolve_model
 from isogloss.models.persistence import write_model_folder
 from isogloss.models.prompts import LOGGER, resolve_prompts
 from isogloss.models.truncation import OnOverflow, TruncationReport
-from isogloss.progress import progress_bar
+from isogloss.progress import encoding_bar
 from isogloss.records import Role, Text
 
 if TYPE_CHECKING:
@@ -121,17 +121,20 @@ class Retriever:
         prompts: Mapping[str, str] | None = None,
         on_overflow: OnOverflow = "warn",
         dimension: int | None = None,
+        precision: Compute | None = None,
     ) -> Retriever:
         """Loads a model folder, a Hugging Face name, or `bundled`.
 
         Args:
             path_or_name: A sentence-transformers folder, a checkpoint of transformers, a hub name, or `bundled`.
-            engine: `static` for static models, `onnx` for exported ones, both without torch; `torch`; or `auto`:
-                static where it can, else onnx where the folder is an export of ours, else torch.
+            engine: `static` for static models, `onnx` or `openvino` for exported ones, all without torch; `torch`; or
+                `auto`: static where it can, else what the folder was exported to, else torch.
             trust_remote_code: Whether code that comes with the model may run.
             prompts: Prompts by role instead of those of the folder.
             on_overflow: What happens when a text is longer than its tower reads.
             dimension: Leading dimensions that are kept; None is what the folder says.
+            precision: What torch computes matrix products in, `float32` or `bfloat16`; it is part of the fingerprint.
+                None is float32, and for an exported model what it was exported in.
 
         Raises:
             ModelError: If it cannot be loaded.
@@ -139,10 +142,11 @@ class Retriever:
         """
         check_choice("engine", engine, ENGINES)
         check_choice("on_overflow", on_overflow, ("warn", "error", "ignore"))
+        check_choice("precision", precision or "float32", get_args(Compute))
         place = resolve_model(path_or_name)
         folder = read_model_folder(place, str(path_or_name))
         by_role = resolve_prompts(folder.prompts, folder.default_prompt_name, folder.names, prompts)
-        engines = load_engines(folder, by_role, engine, trust_remote_code, dimension)
+        engines = load_engines(folder, by_role, engine, trust_remote_code, dimension, precision)
         template = str(folder.notes.get("title_template", TITLE_TEMPLATE))
         shared: TowerKind = "separate" if folder.route_names else "shared"
         recorded = folder.notes.get("towers", shared)
@@ -159,6 +163,7 @@ class Retriever:
                 trust_remote_code,
                 prompts,
                 dimension,
+                precision,
             ),
         )
 
@@ -257,7 +262,7 @@ class Retriever:
         by_text = languages_of(texts, languages)
         whole = [tower.whole_text(text) for text in texts]
         refuse_empty(texts, whole, role)
-        with progress_bar(f"Encoding {role} texts", len(whole), show=progress) as advance:
+        with encoding_bar(f"Encoding {role} texts", len(whole), show=progress) as advance:
             encoded = tower.engine.encode(whole, progress=advance)
         refuse_empty(texts, whole, role, encoded)
         self._report_truncation(tower, texts, by_text, encoded)

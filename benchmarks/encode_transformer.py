@@ -1,0 +1,336 @@
+"""Transformer encoding: passages of mixed languages, and one query at a time, beside sentence-transformers' backends.
+
+    python -m benchmarks.encode_transformer --data SET [SET …] [--batches 7] [--models FOLDER]
+
+The model has the shape of multilingual MiniLM (12 layers x 384, FFN 1536, 250,037 pieces) and random weights, so
+nothing here speaks of quality; it reads the pieces of the bundled model. It is made and exported once, in FOLDER.
+
+The passages are batches of 32 that sentence-transformers itself would make of the whole data, evenly spaced over its
+order by length, so that its padding is that of a large corpus. Our own sorting has fewer texts to work with than it
+would have there. The backends ONNX and OpenVINO of sentence-transformers need `optimum`, which wants transformers below
+5: install `sentence-transformers[onnx,openvino]` and isogloss in an environment of their own to have them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness import Benchmark, Plan, Target, Variant, Work, main
+from isogloss import Retriever
+from isogloss.datasets import load
+from isogloss.engines.batching import TOKENS_PER_BATCH, token_budget_batches, usable_cores
+from isogloss.engines.openvino_engine import has_bfloat16
+from isogloss.models.calibration import spread_over_languages
+from isogloss.models.export import ExportPlan, export_retriever
+from isogloss.records import Text
+
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+BATCH = 32
+CORPUS = 20_000
+LENGTH = 512
+SHAPE = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 1536}
+VOCABULARY = 250_037
+CALIBRATION = 48
+TORCH, TORCH16, ONNX8 = "isogloss, torch float32", "isogloss, torch bfloat16", "isogloss, ONNX int8"
+OPENVINO, OPENVINO8 = "isogloss, OpenVINO", "isogloss, OpenVINO int8"
+PEER = "sentence-transformers"
+PEER_ONNX, PEER_ONNX8 = f"{PEER}, ONNX float32", f"{PEER}, ONNX int8"
+PEER_OPENVINO, PEER_OPENVINO8 = f"{PEER}, OpenVINO", f"{PEER}, OpenVINO with our int8 file"
+
+
+def main_plan(given: argparse.Namespace) -> Plan:
+    """What is compared: every engine that this machine has, on passages and on queries."""
+    passages, queries = read_texts(given.data)
+    texts = evenly_spaced_batches(passages, given.batches)
+    asked = [text.text for text in spread_over_languages(queries, given.queries)]
+    makers, missing = variants(given.models, passages, queries)
+    fastest = OPENVINO8 if multiplies_int8() else ONNX8
+    plan = []
+    for name, make in makers.items():
+        ours = name.startswith("isogloss")
+        prepare = functools.partial(_passages, make, texts)
+        plan.append(Variant("passages", name, prepare, ours=ours, memory=given.memory))
+        plan.append(Variant("single queries", name, functools.partial(_queries, make, asked), ours=ours))
+    targets = [
+        Target("passages", fastest, PEER, 8.5),
+        *(Target("passages", fastest, name, 2.0) for name in (PEER_ONNX8, PEER_OPENVINO, PEER_OPENVINO8)),
+        Target("single queries", ONNX8, PEER_ONNX8, 2.2),
+        Target("single queries", ONNX8, PEER),
+    ]
+    known = {*makers, *missing}
+    return Plan(
+        plan,
+        [target for target in targets if {target.ours, target.peer} <= known],
+        {} if given.alone else about(makers, texts, asked, passages),
+        missing,
+    )
+
+
+def read_texts(places: Sequence[str]) -> tuple[list[Text], list[Text]]:
+    """At most 20,000 passages and all queries of the sets."""
+    sets = [load(place) for place in places]
+    passages = [text for one in sets for text in one.passages]
+    step = max(1, -(-len(passages) // CORPUS))
+    return passages[::step], [text for one in sets for text in one.queries]
+
+
+def evenly_spaced_batches(passages: Sequence[Text], batches: int) -> list[str]:
+    """Texts of some batches that sentence-transformers makes: sorted by characters, the longest first."""
+    ordered = sorted((text.text for text in passages), key=len, reverse=True)
+    whole = len(ordered) // BATCH
+    chosen = np.linspace(0, whole - 1, min(batches, whole)).round().astype(int).tolist()
+    return [text for number in chosen for text in ordered[number * BATCH : (number + 1) * BATCH]]
+
+
+def variants(
+    models: Path, passages: Sequence[Text], queries: Sequence[Text]
+) -> tuple[dict[str, Callable[[], Encode]], dict[str, str]]:
+    """How each way is loaded, by name, and those that cannot run here with the reason."""
+    base = made(models / "torch", lambda folder: make_model(folder))
+    missing: dict[str, str] = {}
+    samples = {
+        "query": spread_over_languages(queries, CALIBRATION // 2),
+        "passage": spread_over_languages(passages, CALIBRATION // 2),
+    }
+
+    def export(name: str, plan: ExportPlan) -> Path:
+        return made(models / name, lambda folder: export_retriever(load_retriever(base, "torch"), folder, keep, plan))
+
+    onnx8 = export("onnx-int8", ExportPlan("onnx", int8=True))
+    openvino = export("openvino", ExportPlan("openvino"))
+    openvino8 = export("openvino-int8", ExportPlan("openvino", int8=True, samples=samples))
+    found = {
+        TORCH: lambda: ours(base, "torch"),
+        ONNX8: lambda: ours(onnx8, "onnx"),
+        OPENVINO: lambda: ours(openvino, "openvino"),
+        OPENVINO8: lambda: ours(openvino8, "openvino"),
+        PEER: lambda: sentence_transformers(base, "torch"),
+    }
+    if has_bfloat16():
+        found[TORCH16] = lambda: ours(base, "torch", "bfloat16")
+    else:
+        missing[TORCH16] = "this processor has no bfloat16"
+    return found | peers(models, base, openvino8, missing), missing
+
+
+def peers(models: Path, base: Path, openvino8: Path, missing: dict[str, str]) -> dict[str, Callable[[], Encode]]:
+    """The other backends of sentence-transformers, where `optimum` is installed."""
+    try:
+        import optimum.intel
+        import optimum.onnxruntime  # noqa: F401
+    except ImportError as absent:
+        why = f"optimum is not installed beside transformers ({absent})"
+        missing.update(dict.fromkeys((PEER_ONNX, PEER_ONNX8, PEER_OPENVINO, PEER_OPENVINO8), why))
+        return {}
+    onnx = made(models / "peer-onnx", lambda folder: make_peer_onnx(base, folder))
+    openvino = made(models / "peer-openvino", lambda folder: make_peer(base, folder, "openvino"))
+    return {
+        PEER_ONNX: lambda: sentence_transformers(onnx, "onnx", file_name="onnx/model.onnx"),
+        PEER_ONNX8: lambda: sentence_transformers(onnx, "onnx", file_name=f"onnx/model_qint8_{peer_kind()}.onnx"),
+        PEER_OPENVINO: lambda: sentence_transformers(openvino, "openvino"),
+        PEER_OPENVINO8: lambda: sentence_transformers(openvino8, "openvino"),
+    }
+
+
+def make_model(folder: Path) -> None:
+    """Writes the model with random weights, as a sentence-transformers folder."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    from isogloss.engines.sentence_transformers_modules import Pooling, Transformer
+
+    tokenizer = Tokenizer.from_str(Retriever.load("bundled").passage.engine.tokenizer.to_str())
+    tokenizer.add_special_tokens(["<s>", "</s>", "<pad>"])
+    ends = [(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=ends
+    )
+    names = {"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "unk_token": tokenizer.id_to_token(0)}
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=LENGTH,
+        model_input_names=["input_ids", "attention_mask"],
+        **names,
+    )
+    torch.manual_seed(0)
+    padding = tokenizer.token_to_id("<pad>")
+    config = BertConfig(vocab_size=VOCABULARY, max_position_embeddings=LENGTH, pad_token_id=padding, **SHAPE)
+    with tempfile.TemporaryDirectory() as checkpoint:
+        BertModel(config).save_pretrained(checkpoint)
+        fast.save_pretrained(checkpoint)
+        modules = [Transformer(checkpoint), Pooling(SHAPE["hidden_size"], "mean")]
+        SentenceTransformer(modules=modules, device="cpu").save(str(folder), create_model_card=False)
+
+
+def make_peer(base: Path, folder: Path, backend: Literal["onnx", "openvino"]) -> None:
+    """Has sentence-transformers write its own export."""
+    from sentence_transformers import SentenceTransformer
+
+    options = {"export": True}
+    model = SentenceTransformer(str(base), backend=backend, device="cpu", model_kwargs=options)
+    model.save_pretrained(str(folder))
+
+
+def make_peer_onnx(base: Path, folder: Path) -> None:
+    """The export of sentence-transformers, and its int8 for this processor beside it."""
+    from sentence_transformers import SentenceTransformer, export_dynamic_quantized_onnx_model
+
+    make_peer(base, folder, "onnx")
+    model = SentenceTransformer(
+        str(folder), backend="onnx", device="cpu", model_kwargs={"file_name": "onnx/model.onnx"}
+    )
+    export_dynamic_quantized_onnx_model(model, peer_kind(), str(folder))
+
+
+def made(folder: Path, make: Callable[[Path], Any]) -> Path:
+    """The folder, made if it is not there; a making that fails leaves nothing."""
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as parent:
+            make(Path(parent) / folder.name)
+            (Path(parent) / folder.name).rename(folder)
+    return folder
+
+
+def keep(exported: Retriever) -> dict[str, str]:
+    """A gate that lets everything pass: of random weights no score can be asked."""
+    return {"gate": "none: random weights"}
+
+
+@functools.cache
+def load_retriever(folder: Path, engine: Any, precision: Any = None) -> Retriever:
+    """A model of ours, loaded once."""
+    return Retriever.load(folder, engine=engine, precision=precision, on_overflow="ignore")
+
+
+def ours(folder: Path, engine: str, precision: str | None = None) -> Encode:
+    """Encodes with isogloss."""
+    return load_retriever(folder, engine, precision).encode_passage
+
+
+@functools.cache
+def sentence_transformers(folder: Path, backend: Any, file_name: str = "") -> Encode:
+    """Encodes with sentence-transformers at its defaults, held to the threads of the run."""
+    from sentence_transformers import SentenceTransformer
+
+    options: dict[str, Any] = {"file_name": file_name} if file_name else {}
+    if backend == "onnx":
+        from onnxruntime import SessionOptions
+
+        options["session_options"] = SessionOptions()
+        options["session_options"].intra_op_num_threads = usable_cores()
+        options["provider"] = "CPUExecutionProvider"
+    if backend == "openvino":
+        options["ov_config"] = {"INFERENCE_NUM_THREADS": usable_cores(), "PERFORMANCE_HINT": "LATENCY"}
+    model = SentenceTransformer(str(folder), backend=backend, device="cpu", model_kwargs=options)
+    return functools.partial(model.encode, normalize_embeddings=True, show_progress_bar=False)
+
+
+def multiplies_int8() -> bool:
+    """Whether the processor has VNNI or AMX, without which int8 is hardly faster than float32."""
+    import torch
+
+    has = torch.cpu.get_capabilities()
+    return any(has.get(name, False) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
+
+
+def peer_kind() -> Literal["avx2", "avx512_vnni"]:
+    """Which int8 sentence-transformers recommends for this processor."""
+    return "avx512_vnni" if multiplies_int8() else "avx2"
+
+
+def _passages(make: Callable[[], Encode], texts: Sequence[str]) -> Work:
+    encode = make()
+    encode(texts[:BATCH])
+
+    def work() -> int:
+        encode(texts)
+        return len(texts)
+
+    return work
+
+
+def _queries(make: Callable[[], Encode], texts: Sequence[str]) -> Work:
+    encode = make()
+    for text in texts:
+        encode([text])
+
+    def work() -> int:
+        for text in texts:
+            encode([text])
+        return len(texts)
+
+    return work
+
+
+def about(
+    makers: dict[str, Callable[[], Encode]], texts: list[str], queries: list[str], passages: list[Text]
+) -> dict[str, Any]:
+    """Sizes, padding by exact count, and how near all vectors are to those of sentence-transformers in float32."""
+    counts = load_retriever_of(makers)(texts)
+    sample = [*queries[:8], *texts[:: max(1, len(texts) // 8)]]
+    expected = makers[PEER]()(sample)
+    cosines = {name: float((make()(sample) * expected).sum(axis=1).min()) for name, make in makers.items()}
+    theirs = sum(BATCH * max(counts[start : start + BATCH]) for start in range(0, len(counts), BATCH))
+    batches = token_budget_batches(counts, TOKENS_PER_BATCH)
+    padded = sum(len(rows) * max(counts[row] for row in rows) for rows in batches)
+    return {
+        "passages": len(texts),
+        "tokens": sum(counts),
+        "queries": len(queries),
+        "languages": len({text.language for text in passages}),
+        "padded tokens per token": {"isogloss": round(padded / sum(counts), 3), PEER: round(theirs / sum(counts), 3)},
+        "least cosine to float32": {name: round(cosine, 5) for name, cosine in cosines.items()},
+        "precision": "OpenVINO: " + ("bfloat16" if has_bfloat16() else "float32, there being no bfloat16"),
+    }
+
+
+def load_retriever_of(makers: dict[str, Callable[[], Encode]]) -> Callable[[Sequence[str]], list[int]]:
+    """Counts tokens as the models do."""
+    engine = makers[ONNX8]().__self__.passage.engine
+    return lambda texts: [min(count, LENGTH) for count in engine.count_tokens(texts)]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this benchmark."""
+    parser.add_argument(
+        "--data", nargs="+", required=True, help="evaluation sets, whose passages and queries are taken"
+    )
+    parser.add_argument("--batches", type=int, default=7, help="batches of 32 passages")
+    parser.add_argument("--queries", type=int, default=40)
+    parser.add_argument("--memory", action="store_true", help="measure peak memory too, one process for each")
+    default = Path(tempfile.gettempdir()) / "isogloss-benchmark-m12"
+    parser.add_argument(
+        "--models", type=Path, default=default, help="where the model and its exports are made and kept"
+    )
+
+
+BENCHMARK = Benchmark(
+    "encode_transformer",
+    "Encoding with a transformer of 12 layers",
+    "texts",
+    main_plan,
+    arguments,
+    ("isogloss", "torch", "transformers", "sentence-transformers", "onnxruntime", "openvino", "nncf", "optimum"),
+    notes=(
+        "Random weights, 12 layers x 384, 250,037 pieces; passages in batches that sentence-transformers' own order "
+        "gives, evenly spaced over the data.",
+        "int8 pays where the processor multiplies int8 numbers (VNNI, AMX). On one without, OpenVINO's int8 was no "
+        "faster than its float32, and onnxruntime's about 1.4 times as fast; the targets were set on one with VNNI and "
+        "bfloat16.",
+    ),
+)
+
+
+if __name__ == "__main__":
+    main(BENCHMARK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from isogloss.engines.torch_tower import TorchTower
 
 Autocast = Callable[[], AbstractContextManager[object]]
-DEFAULT_MINI_BATCH_TOKENS = 16_384
+# The graph of so many tokens is held at once. A CPU gains nothing from more, a GPU is idle with less.
+DEFAULT_MINI_BATCH_TOKENS = MappingProxyType({"cpu": 2_048, "other": 16_384})
 FLAT_MINI_BATCH_TOKENS = 4_194_304  # static embeddings keep no activations per token
 
 
@@ -60,13 +62,33 @@ class TrainedEncoder:
     def chunks(self, numbers: Ids) -> list[Ids]:
         """Positions in `numbers` of the texts of each chunk; every position once."""
         flat = self._tokens.flat
-        default = FLAT_MINI_BATCH_TOKENS if flat else DEFAULT_MINI_BATCH_TOKENS
         size = self._mini_batch.size or len(numbers)
-        budget = self._mini_batch.tokens or default
         counts = self.counts(numbers)
-        if flat and len(numbers) and len(numbers) <= size and int(counts.sum()) <= budget:
+        if flat and len(numbers) and len(numbers) <= size and int(counts.sum()) <= self.budget:
             return [np.arange(len(numbers))]
-        return chunks_by_budget(counts, budget=budget, size=size, padded=not flat)
+        return chunks_by_budget(counts, budget=self.budget, size=size, padded=not flat)
+
+    @property
+    def budget(self) -> int:
+        """Most tokens, padding counted, whose graph is held at once."""
+        if self._mini_batch.tokens is not None:
+            return self._mini_batch.tokens
+        if self._tokens.flat:
+            return FLAT_MINI_BATCH_TOKENS
+        return DEFAULT_MINI_BATCH_TOKENS["cpu" if self.tower.device.type == "cpu" else "other"]
+
+    def padded(self, numbers: Ids, chunks: list[Ids]) -> list[int]:
+        """Tokens of each chunk, padding counted."""
+        counts = self.counts(numbers)
+        if self._tokens.flat:
+            return [int(counts[chunk].sum()) for chunk in chunks]
+        return [int(counts[chunk].max()) * len(chunk) for chunk in chunks]
+
+    def fits(self, numbers: Ids, chunks: list[Ids]) -> bool:
+        """Whether the graphs of all chunks together keep to the bounds of one, so that none is computed twice."""
+        size = self._mini_batch.size
+        within = size is None or len(numbers) <= size
+        return len(chunks) == 1 or (within and sum(self.padded(numbers, chunks)) <= self.budget)
 
     def forward(self, numbers: Ids) -> Tensor:
         """Vectors of some texts, shape (texts, dim), with a graph where gradients are on."""

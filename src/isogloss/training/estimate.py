@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import torch
 from isogloss.recipe import Recipe
 from isogloss.training.plan import Plan
 from isogloss.training.run import train
+from isogloss.training.trial import duration, gigabytes, peak_bytes
 
 TRIAL_STEPS = 3
 _OPTIMISER_BYTES = 16  # a float32 weight, its gradient, and the two means of Adam
@@ -41,11 +40,11 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """The estimate in words."""
-        on_gpu = f"; on the GPU {_gigabytes(self.gpu_bytes)}" if self.gpu_bytes else ""
+        on_gpu = f"; on the GPU {gigabytes(self.gpu_bytes)}" if self.gpu_bytes else ""
         return [
-            f"about {_duration(self.seconds)} for {self.plan.steps:,} steps ({self.seconds_per_step:.2f} s each, "
+            f"about {duration(self.seconds)} for {self.plan.steps:,} steps ({self.seconds_per_step:.2f} s each, "
             f"measured over {TRIAL_STEPS} steps here)",
-            f"peak memory {_gigabytes(self.peak_bytes)}{on_gpu}; {_gigabytes(self.model_bytes)} of it are weights, "
+            f"peak memory {gigabytes(self.peak_bytes)}{on_gpu}; {gigabytes(self.model_bytes)} of it are weights, "
             "gradients and optimiser",
         ]
 
@@ -71,17 +70,7 @@ def estimate(recipe: Recipe) -> Estimate:
         plan=plan,
         seconds_per_step=per_step,
         seconds=per_step * plan.steps,
-        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        peak_bytes=peak_bytes(),
         gpu_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
         model_bytes=plan.trained * _OPTIMISER_BYTES + plan.frozen * _BYTES,
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 
@@ -32,6 +32,7 @@ from isogloss.training.progress import RunProgress
 from isogloss.training.settings import (
     autocast_context,
     check_arguments,
+    in_bfloat16,
     plain_towers,
     step_count,
     trainable_towers,
@@ -45,6 +46,7 @@ from isogloss.training.step import Batch, CachedStep, Encoder
 from isogloss.training.stored_vectors import passage_bank, teacher_vectors
 from isogloss.training.texts import Ids, TextTable, unique_numbers
 from isogloss.training.trainer import LOG, Advance, RecipeTrainer, truncate_log
+from isogloss.training.trial import Trial, try_step
 
 MANIFEST = "manifest.json"
 MODEL = "model"
@@ -59,6 +61,7 @@ class TrainReport:
         folder: Its folder.
         model: The trained model in it; None after a dry run.
         plan: What it was going to do.
+        trial: What its first batch cost, tried before the first step; None after a dry run.
         resumed_from: Step of the checkpoint it went on from, 0 for none.
         seconds: Time of all its parts.
         losses: Last mean of the loss and of each term.
@@ -76,6 +79,7 @@ class TrainReport:
     rows_seen: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     drift: float = 0.0
     learning_rate_sum: float = 0.0
+    trial: Trial | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -83,6 +87,7 @@ class TrainReport:
             "folder": str(self.folder),
             "model": None if self.model is None else str(self.model),
             "plan": self.plan.lines(),
+            "trial": None if self.trial is None else self.trial.to_json(),
             "steps": self.plan.steps,
             "resumed_from": self.resumed_from,
             "seconds": round(self.seconds, 3),
@@ -140,7 +145,7 @@ def train(
     checkpoint = find_checkpoint(folder, resume, run.digest)
     if dry_run:
         return TrainReport(folder, None, run.plan)
-    return run.execute(folder, checkpoint, progress=progress and sys.stderr.isatty())
+    return run.execute(folder, checkpoint, say, progress=progress and sys.stderr.isatty())
 
 
 def find_checkpoint(folder: Path, resume: Resume, run_digest: str) -> Path | None:
@@ -250,8 +255,10 @@ class _Run:
             {name: source.roles for name, source in self.sources.items()},
         )
 
-    def execute(self, folder: Path, checkpoint: Path | None, *, progress: bool) -> TrainReport:
-        """Trains, saves, and writes the manifest."""
+    def execute(
+        self, folder: Path, checkpoint: Path | None, say: Callable[[str], None], *, progress: bool
+    ) -> TrainReport:
+        """Tries a step, trains, saves, and writes the manifest."""
         settings = self.recipe.train
         with file_errors(folder, "write"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -259,17 +266,20 @@ class _Run:
         first = current_processes().rank == 0
         if first:
             truncate_log(folder / LOG, resumed_from)
+        trainer = RecipeTrainer(
+            self.towers,
+            training_arguments(settings, folder, self.plan.steps),
+            make_step=self._make_step,
+            draw=self.draw,
+            run_digest=self.digest,
+            dropout=settings.dropout,
+            sparse_adam=settings.optim == "sparse_adam",
+        )
+        trial = self._try(trainer)
+        for line in trial.lines():
+            say(line)
         with progress_bar("Training", self.plan.steps, show=progress and first) as advance:
-            trainer = RecipeTrainer(
-                self.towers,
-                training_arguments(settings, folder, self.plan.steps),
-                make_step=self._make_step,
-                draw=self.draw,
-                run_digest=self.digest,
-                dropout=settings.dropout,
-                sparse_adam=settings.optim == "sparse_adam",
-                callbacks=[Advance(advance)],
-            )
+            trainer.add_callback(Advance(advance))
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         counted = trainer.finish()
         report = TrainReport(
@@ -282,6 +292,7 @@ class _Run:
             rows_seen=counted.rows_seen({name: tuple(source.group_names) for name, source in self.sources.items()}),
             drift=trainer.drift(),
             learning_rate_sum=counted.learning_rate_sum,
+            trial=trial,
         )
         if first:
             self.retriever.with_towers(plain_towers(self.towers)).save(
@@ -290,6 +301,12 @@ class _Run:
             write_json(folder / MANIFEST, self._manifest(report))
         current_processes().wait()
         return report
+
+    def _try(self, trainer: RecipeTrainer) -> Trial:
+        settings = self.recipe.train
+        self.towers.train(settings.dropout)
+        bf16 = in_bfloat16(settings, trainer.args.device)
+        return try_step(cast("CachedStep", trainer.step), self.draw(0), self.towers, self.plan, bf16=bf16)
 
     def _make_step(self, device: torch.device) -> CachedStep:
         settings = self.recipe.train

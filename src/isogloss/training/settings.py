@@ -16,6 +16,7 @@ from isogloss.engines.torch_tower import TorchTowers
 from isogloss.errors import Fault, RecipeError, raise_faults
 from isogloss.models.retriever import Retriever
 from isogloss.recipe import Recipe, TrainSettings
+from isogloss.training import table_gradients
 from isogloss.training.groups import GROUPS, group_names
 from isogloss.training.lora import attach_lora, merge_lora
 from isogloss.training.processes import on_cpu
@@ -81,11 +82,13 @@ def trainable_towers(retriever: Retriever, recipe: Recipe) -> TorchTowers:
 def plain_towers(towers: TorchTowers) -> TorchTowers:
     """Trained towers as they are saved: adapters merged, float32, on the CPU."""
     merge_lora(towers)
+    table_gradients.restore(towers)
     return towers.float().cpu()
 
 
 def set_module_options(towers: nn.Module, settings: TrainSettings) -> None:
-    """Switches what the modules themselves must know: sparse gradients, and activations that are computed again."""
+    """Switches what the modules themselves must know: how tables take gradients, what is computed again."""
+    table_gradients.add_in_place(towers)
     for module in towers.modules():
         if settings.sparse_embeddings and isinstance(module, nn.EmbeddingBag) and module.weight.requires_grad:
             module.sparse = True
@@ -95,12 +98,24 @@ def set_module_options(towers: nn.Module, settings: TrainSettings) -> None:
 
 def autocast_context(settings: TrainSettings, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
     """Makes the context of each forward pass: bfloat16 where the settings want it."""
-    wanted = settings.bf16 == "always" or (
-        settings.bf16 == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    )
-    if not wanted:
+    if not in_bfloat16(settings, device):
         return nullcontext
     return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def in_bfloat16(settings: TrainSettings, device: torch.device) -> bool:
+    """Whether forward passes are computed in bfloat16; on a CPU only where that is asked for by name."""
+    if settings.bf16 == "auto":
+        return device.type == "cuda" and has_bfloat16(device)
+    return settings.bf16 == "always"
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies in bfloat16 itself; a CPU that does not takes several times as long as in float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(bool(known()) for known in asked if known is not None)
 
 
 def check_arguments(settings: TrainSettings, steps: int) -> None:

@@ -6,9 +6,9 @@
 4. Encode each chunk again, with a graph and the remembered random state (hence the same dropout), and send its vectors'
    gradients into the parameters.
 
-Where all texts of an encoder fit into one chunk the first pass keeps its graph and there is no second. Frozen encoders
-give constants. With several processes each encodes a share of the texts, the vectors are gathered, and every process
-evaluates the objective on the rows of all: their gradients sum up to those of one process on the union.
+Where all texts of an encoder keep to the bounds of one chunk the first pass keeps its graphs and there is no second.
+Frozen encoders give constants. With several processes each encodes a share of the texts, the vectors are gathered, and
+every process evaluates the objective on the rows of all: their gradients sum up to those of one process on the union.
 Source of the scheme: Gao et al. 2021 (2101.06983); the sharing of texts among terms and processes is ours.
 """
 
@@ -48,6 +48,39 @@ class Batch:
         return Batch({name: _part(drawn, rank, count) for name, drawn in self.drawn.items()}, self.roles)
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How the texts of one encoder are chunked in one step of one process.
+
+    Attributes:
+        towers: Roles that it encodes.
+        texts: Distinct texts.
+        chunks: Forward passes; 0 where the vectors are constants.
+        tokens: Tokens of these texts.
+        padded: The same with padding.
+        largest: Most tokens of a chunk, with padding.
+        twice: Whether each chunk is encoded a second time, for its gradient.
+    """
+
+    towers: tuple[Role, ...]
+    texts: int
+    chunks: int = 0
+    tokens: int = 0
+    padded: int = 0
+    largest: int = 0
+    twice: bool = False
+
+    def __str__(self) -> str:
+        head = f"{' and '.join(self.towers)} tower: {self.texts:,} texts a step"
+        if not self.chunks:
+            return f"{head}, whose vectors are constants"
+        passes = "encoded twice, so that no more is held at once" if self.twice else "encoded once"
+        return (
+            f"{head} in {self.chunks:,} chunks of at most {self.largest:,} tokens, {passes} "
+            f"({self.tokens:,} tokens, {self.padded / max(self.tokens, 1):.2f} times that with padding)"
+        )
+
+
 def _part(drawn: Drawn, rank: int, count: int) -> Drawn:
     return drawn.taken(np.array_split(np.arange(len(drawn.groups)), count)[rank])
 
@@ -82,11 +115,7 @@ class CachedStep:
         """Adds the gradients of this process's texts to the parameters; see `Processes.sum_gradients` for the rest."""
         if not self._gather:
             batch = batch.part(self._processes.rank, self._processes.count)
-        passes = {id(encoder): _Pass(encoder, self._sharing()) for encoder in self._encoders.values()}
-        for name, roles in batch.roles.items():
-            for role, tower in roles.items():
-                if role in batch.drawn[name].columns and self._objective.uses(name, role):
-                    passes[id(self._encoders[tower])].want(batch.drawn[name].columns[role])
+        passes = self._passes(batch)
         for one in passes.values():
             one.encode()
         given = _Given(batch, self._encoders, passes, self._teacher)
@@ -95,6 +124,25 @@ class CachedStep:
         for one in passes.values():
             one.replay()
         return replace(evaluated, spread=self._spread(passes)) if measure else evaluated
+
+    def layouts(self, batch: Batch) -> list[Layout]:
+        """How this process chunks the texts of a batch, for each encoder that has any."""
+        if not self._gather:
+            batch = batch.part(self._processes.rank, self._processes.count)
+        found = []
+        for key, one in self._passes(batch).items():
+            towers = tuple(role for role, encoder in self._encoders.items() if id(encoder) == key)
+            found.append(one.layout(towers))
+        return [layout for layout in found if layout.texts]
+
+    def _passes(self, batch: Batch) -> dict[int, _Pass]:
+        """The texts of each encoder that the objective asks for."""
+        passes = {id(encoder): _Pass(encoder, self._sharing()) for encoder in self._encoders.values()}
+        for name, roles in batch.roles.items():
+            for role, tower in roles.items():
+                if role in batch.drawn[name].columns and self._objective.uses(name, role):
+                    passes[id(self._encoders[tower])].want(batch.drawn[name].columns[role])
+        return passes
 
     def _spread(self, passes: Mapping[int, _Pass]) -> dict[str, float]:
         """Spread of the vectors of each trained encoder, by the towers that it serves."""
@@ -131,7 +179,7 @@ class _Pass:
         self._own: Ids = np.zeros(0, dtype=np.int64)
         self._chunks: list[Ids] = []
         self._states: list[_RandomState] = []
-        self._graph: Tensor | None = None
+        self._graphs: list[Tensor] = []
         self.leaf: Tensor | None = None
 
     def want(self, column: Ids) -> None:
@@ -156,6 +204,24 @@ class _Pass:
         order = torch.from_numpy(np.argsort(np.concatenate(shares), kind="stable")).to(whole.device)
         self.leaf = (whole if self._processes.count == 1 else whole[order]).requires_grad_()
 
+    def layout(self, towers: tuple[Role, ...]) -> Layout:
+        """How its texts are chunked; nothing is encoded."""
+        self._numbers = unique_numbers(self._columns)
+        if not isinstance(self._encoder, TrainedEncoder) or not len(self._numbers):
+            return Layout(towers, len(self._numbers))
+        numbers = self._numbers[self._shares()[self._processes.rank]]
+        chunks = self._encoder.chunks(numbers)
+        sizes = self._encoder.padded(numbers, chunks)
+        return Layout(
+            towers,
+            len(numbers),
+            chunks=len(chunks),
+            tokens=int(self._encoder.counts(numbers).sum()),
+            padded=sum(sizes),
+            largest=max(sizes, default=0),
+            twice=not self._encoder.fits(numbers, chunks),
+        )
+
     def _shares(self) -> list[Ids]:
         """Positions of the texts of each process, dealt by length so that all have about the same work."""
         count = self._processes.count
@@ -167,9 +233,9 @@ class _Pass:
     def _encode_own(self, encoder: TrainedEncoder) -> Tensor:
         numbers = self._numbers[self._own]
         self._chunks = encoder.chunks(numbers)
-        if len(self._chunks) == 1:
-            self._graph = encoder.forward(numbers[self._chunks[0]])
-            return _in_order([self._graph], self._chunks)
+        if encoder.fits(numbers, self._chunks) and self._chunks:
+            self._graphs = [encoder.forward(numbers[chunk]) for chunk in self._chunks]
+            return _in_order(self._graphs, self._chunks)
         vectors = []
         with torch.no_grad():
             for chunk in self._chunks:
@@ -184,8 +250,8 @@ class _Pass:
         if self.leaf is None or self.leaf.grad is None or not isinstance(self._encoder, TrainedEncoder):
             return
         gradients = self.leaf.grad[torch.from_numpy(self._own).to(self.leaf.device)]
-        if self._graph is not None:
-            self._graph.backward(gradients[_tensor(self._chunks[0], gradients)])  # type: ignore[no-untyped-call]
+        if self._graphs:
+            torch.autograd.backward(self._graphs, [gradients[_tensor(chunk, gradients)] for chunk in self._chunks])
             return
         numbers = self._numbers[self._own]
         for chunk, state in zip(self._chunks, self._states, strict=True):

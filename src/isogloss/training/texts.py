@@ -137,8 +137,14 @@ def _appended(array: NDArray[np.int32] | None, used: int, more: NDArray[np.int32
     return array
 
 
+# Where chunks are padded, a text shorter than this share of the longest begins another one, so that at most so much
+# of a chunk is padding, unless the chunk has fewer tokens than a product needs to be fast.
+ALIKE = 0.8
+LEAST_TOKENS = 256
+
+
 def chunks_by_budget(counts: Ids, *, budget: int, size: int, padded: bool) -> list[Ids]:
-    """Positions of texts in chunks of at most `budget` tokens and `size` texts, longest first.
+    """Positions of texts in chunks of at most `budget` tokens and `size` texts of about one length, longest first.
 
     Args:
         counts: Tokens of each text.
@@ -154,7 +160,8 @@ def chunks_by_budget(counts: Ids, *, budget: int, size: int, padded: bool) -> li
         count = max(int(counts[position]), 1)
         longest = max(int(counts[current[0]]), 1) if current else count
         next_tokens = longest * (len(current) + 1) if padded else tokens + count
-        if current and (next_tokens > budget or len(current) >= size):
+        unlike = padded and count < ALIKE * longest and longest * len(current) >= LEAST_TOKENS
+        if current and (next_tokens > budget or len(current) >= size or unlike):
             chunks.append(np.asarray(current, dtype=np.int64))
             current, tokens = [], 0
         current.append(position)

@@ -57,6 +57,9 @@ class RecipeTrainer(Trainer):
         dropout: Whether dropout is on.
         sparse_adam: Whether the optimiser is torch's `SparseAdam`.
         callbacks: Further callbacks.
+
+    Attributes:
+        step: What `make_step` made.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class RecipeTrainer(Trainer):
         self._towers = towers
         self._folder = Path(str(args.output_dir))
         self._processes = current_processes()
-        self._run_step = make_step(self.args.device)
+        self.step = make_step(self.args.device)
         self._draw = draw
         self._run_digest = run_digest
         self._dropout = dropout
@@ -101,8 +104,8 @@ class RecipeTrainer(Trainer):
         self._towers.train(self._dropout)
         batch = self._draw(step)
         measure = self._will_log(step)
-        evaluated = self._run_step(batch, measure=measure)
-        self._processes.sum_gradients(self._towers.parameters(), divide_by=self._run_step.gradient_divisor)
+        evaluated = self.step(batch, measure=measure)
+        self._processes.sum_gradients(self._towers.parameters(), divide_by=self.step.gradient_divisor)
         self.progress.add(evaluated, batch, learning_rate=float(self._get_learning_rate()))
         if not math.isfinite(float(evaluated.loss)):
             terms = ", ".join(f"{name} {float(value):g}" for name, value in evaluated.terms.items())

@@ -1,0 +1,239 @@
+"""A training step beside sentence-transformers' CachedMultipleNegativesRankingLoss: time and peak memory.
+
+    python -m benchmarks.training_step --data FOLDER [--batches 512 128] [--precisions float32 bfloat16] [--rounds 1]
+
+`FOLDER` holds files of training rows. The backbone has random weights, the tokenizer is the bundled model's, with a
+table as large as `--vocabulary`. Each step takes the next rows, so that every side tokenises what it has not seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from benchmarks.harness import Benchmark, Plan, Target, Variant, Work, main
+from isogloss import Retriever
+from isogloss.datasets.rows import read_rows
+from isogloss.engines.static import StaticEngine
+from isogloss.engines.torch_engine import TorchEngine
+from isogloss.engines.torch_tower import TorchTower
+from isogloss.losses.infonce import InfoNCE
+from isogloss.training.encoders import ComputedVectors, FrozenEncoder, TrainedEncoder
+from isogloss.training.objective import BoundTerm, Objective
+from isogloss.training.settings import has_bfloat16
+from isogloss.training.sources import Drawn
+from isogloss.training.step import Batch, CachedStep
+from isogloss.training.table_gradients import add_in_place
+from isogloss.training.texts import Ids, TextTable
+
+TEMPERATURE = 0.05
+RATE = 2e-5
+PEER = "CachedMultipleNegativesRankingLoss"
+PLAIN, FROZEN, COUNTED, BANK = "nothing cached", "tables frozen", "bank, its encoding counted", "passages from the bank"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The backbone: BERT's layers over the bundled model's tokens."""
+
+    layers: int
+    width: int
+    inner: int
+    vocabulary: int
+    length: int
+    tokenizer: Path
+
+    def modules(self) -> list[Any]:
+        """`Transformer` and mean `Pooling` of sentence-transformers, the same weights each time."""
+        from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=self.vocabulary,
+            hidden_size=self.width,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.width // 32,
+            intermediate_size=self.inner,
+            max_position_embeddings=512,
+        )
+        folder = self.tokenizer / f"{self.layers}-{self.width}-{self.vocabulary}"
+        if not folder.is_dir():
+            BertModel(config).save_pretrained(folder)
+            self._tokenizer().save_pretrained(folder)
+        transformer = Transformer(str(folder), max_seq_length=self.length)
+        return [transformer, Pooling(self.width, "mean")]
+
+    def _tokenizer(self) -> PreTrainedTokenizerFast:
+        engine = Retriever.load("bundled").passage.engine
+        if not isinstance(engine, StaticEngine):
+            raise TypeError("the bundled model is no static one any more")
+        return PreTrainedTokenizerFast(tokenizer_object=engine.tokenizer, pad_token=engine.tokenizer.id_to_token(0))
+
+
+Rows = Sequence[tuple[str, str]]
+
+
+def batches(rows: Rows, size: int) -> Iterator[Rows]:
+    """Batch after batch, from the beginning again when the rows are used up."""
+    starts = itertools.cycle(range(0, len(rows) - size + 1, size))
+    return (rows[start : start + size] for start in starts)
+
+
+def peer(shape: Shape, rows: Rows, size: int, precision: str) -> Work:
+    """One step after the other of sentence-transformers, as its trainer makes them."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
+
+    model = SentenceTransformer(modules=shape.modules(), device="cpu").train()
+    loss = CachedMultipleNegativesRankingLoss(model, scale=1 / TEMPERATURE, mini_batch_size=32)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, fused=True)
+    stream = batches(rows, size)
+
+    def step() -> int:
+        batch = next(stream)
+        features = [model.preprocess([row[place] for row in batch]) for place in (0, 1)]
+        with autocast(precision)():
+            value = loss(features, labels=torch.zeros(size))
+        value.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        return 1
+
+    return step
+
+
+def ours(shape: Shape, rows: Rows, size: int, precision: str, way: str) -> Work:
+    """One step after the other of isogloss: the step and the objective that `isogloss train` uses."""
+    tower = TorchTower(shape.modules()).train()
+    texts = TextTable()
+    if way == FROZEN:
+        for name, value in tower.named_parameters():
+            value.requires_grad_("embeddings" not in name or "LayerNorm" in name)
+    add_in_place(tower)
+    encoder = TrainedEncoder(tower, texts, autocast=autocast(precision))
+    encoders: dict[Any, Any] = {"query": encoder, "passage": encoder}
+    if way in (BANK, COUNTED):
+        frozen = TorchEngine(TorchTower(shape.modules()))
+        encoders["passage"] = FrozenEncoder(_store(frozen, texts, precision, counted=way == COUNTED))
+    step_of = CachedStep(encoders, Objective([BoundTerm("infonce", InfoNCE(temperature=TEMPERATURE), ("rows",))]))
+    optimiser = torch.optim.AdamW([value for value in tower.parameters() if value.requires_grad], lr=RATE, fused=True)
+    stream = batches(rows, size)
+
+    def step() -> int:
+        batch = next(stream)
+        columns = {role: _numbers(texts, batch, place) for place, role in enumerate(("query", "passage"))}
+        drawn = Drawn(columns, np.zeros(size, dtype=np.int64))
+        step_of(Batch({"rows": drawn}, {"rows": {"query": "query", "passage": "passage"}}))
+        optimiser.step()
+        optimiser.zero_grad()
+        return 1
+
+    return step
+
+
+def _numbers(texts: TextTable, batch: Rows, place: int) -> Ids:
+    return np.array([texts.add(row[place]) for row in batch], dtype=np.int64)
+
+
+def _store(engine: TorchEngine, texts: TextTable, precision: str, *, counted: bool) -> Any:
+    """Vectors of passages: encoded in the step where that counts, else random ones, for the time is the same."""
+
+    def encode(numbers: Ids) -> np.ndarray:
+        if counted:
+            with autocast(precision)():
+                return engine.encode(texts.texts(numbers.tolist())).vectors
+        found = np.random.default_rng(0).standard_normal((len(numbers), engine.dimension)).astype(np.float32)
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    return ComputedVectors(encode)
+
+
+def autocast(precision: str) -> Callable[[], Any]:
+    """The context of a forward pass."""
+    if precision == "float32":
+        return nullcontext
+    return lambda: torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+def read(folder: Path, least: int) -> list[tuple[str, str]]:
+    """Rows of all files, mixed by a fixed seed."""
+    found = [(row.query, row.passage) for path in sorted(folder.glob("*.jsonl*")) for row in read_rows(path)]
+    if len(found) < least:
+        sys.exit(f"{folder} has {len(found)} rows; at least {least} are wanted")
+    order = np.random.default_rng(13).permutation(len(found))
+    return [found[place] for place in order]
+
+
+def plan(given: argparse.Namespace) -> Plan:
+    """Variants for each batch size and precision."""
+    shape = Shape(given.layers, given.width, 4 * given.width, given.vocabulary, given.max_length, given.work)
+    rows = read(given.data, max(given.batches))
+    variants, targets, missing = [], [], {}
+    for size, precision in itertools.product(given.batches, given.precisions):
+        work = f"B = {size}, {precision}"
+        if precision == "bfloat16" and not has_bfloat16(torch.device("cpu")) and not given.emulated:
+            missing[f"{work}: all"] = "this processor has no bfloat16 instructions; --emulated measures it all the same"
+            continue
+        peak = size == max(given.batches)
+        variants.append(
+            Variant(work, PEER, lambda s=size, p=precision: peer(shape, rows, s, p), memory=peak)  # type: ignore[misc]
+        )
+        for way in (PLAIN, FROZEN, COUNTED, BANK):
+            make = lambda s=size, p=precision, w=way: ours(shape, rows, s, p, w)  # noqa: E731
+            variants.append(Variant(work, way, make, ours=True, memory=peak))
+        bounds = {PLAIN: 1.6, FROZEN: None, COUNTED: 6, BANK: 12} if peak else dict.fromkeys((PLAIN, COUNTED, BANK))
+        targets += [Target(work, way, PEER, bound) for way, bound in bounds.items()]
+        if peak:
+            targets += [Target(work, way, PEER, 0.5, "memory") for way in (PLAIN, FROZEN, BANK)]
+    about = {
+        "backbone": f"{shape.layers} layers x {shape.width}, feed-forward {shape.inner}, {shape.vocabulary:,} tokens",
+        "texts": f"at most {shape.length} tokens, {len(rows):,} rows of {given.data.name}",
+        "peer": "mini-batches of 32, AdamW (fused) on both sides, dropout on",
+    }
+    return Plan(variants, targets, about, missing)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Data, batch sizes and the shape of the backbone."""
+    parser.add_argument("--data", type=Path, required=True, help="folder of files of training rows")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "isogloss-benchmarks",
+        help="folder for the random backbone",
+    )
+    parser.add_argument("--batches", type=int, nargs="+", default=[512, 128])
+    parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
+    parser.add_argument("--emulated", action="store_true", help="bfloat16 also where the processor lacks it")
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--width", type=int, default=384)
+    parser.add_argument("--vocabulary", type=int, default=250_000)
+    parser.add_argument("--max-length", type=int, default=128)
+
+
+BENCHMARK = Benchmark(
+    name="training_step",
+    title="A training step with in-batch negatives",
+    unit="steps",
+    plan=plan,
+    arguments=arguments,
+    packages=("isogloss", "torch", "transformers", "sentence-transformers"),
+    notes=(
+        "'Passages from the bank' is another training problem: the passage tower stays as it is, which is its point. "
+        "'Its encoding counted' encodes each passage in its step, as if it were used once.",
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(main(BENCHMARK))

@@ -23,6 +23,14 @@ FEW = {
     "mine": ("ranks=[1,12]", "query_ranks=[1,12]", "negatives=2", "negative_queries=2", "near_duplicate=2"),
     "train": ("train.max_steps=2", "train.logging_steps=1", "train.save_strategy=no", "train.warmup_steps=0"),
     "generator train": ("train.max_steps=2", "train.eval_steps=1", "train.save_steps=2", "train.warmup_steps=0"),
+    # A generator of two steps writes nothing that a filter would keep.
+    "generate": (
+        "queries_per_language=1",
+        "max_new_tokens=6",
+        "round_trip_k=0",
+        "language_filter=false",
+        "duplicate_filter=false",
+    ),
     "evaluate": ("resamples=20",),
     "report": ("resamples=20",),
 }

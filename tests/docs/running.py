@@ -18,10 +18,19 @@ from typer.testing import CliRunner
 from isogloss.cli.main import app
 from tests.docs.blocks import Block, Command
 
-# Steps say nothing that two of them do not say.
+# Many steps say nothing that two of them do not say, and few texts have few ranks.
 FEW = {
+    "mine": ("ranks=[1,12]", "query_ranks=[1,12]", "negatives=2", "negative_queries=2", "near_duplicate=2"),
     "train": ("train.max_steps=2", "train.logging_steps=1", "train.save_strategy=no", "train.warmup_steps=0"),
     "generator train": ("train.max_steps=2", "train.eval_steps=1", "train.save_steps=2", "train.warmup_steps=0"),
+    # A generator of two steps writes nothing that a filter would keep.
+    "generate": (
+        "queries_per_language=1",
+        "max_new_tokens=6",
+        "round_trip_k=0",
+        "language_filter=false",
+        "duplicate_filter=false",
+    ),
     "evaluate": ("resamples=20",),
     "report": ("resamples=20",),
 }
@@ -95,7 +104,7 @@ class PageRun:
 
 
 def with_few_steps(arguments: list[str]) -> list[str]:
-    """The arguments of a command, with fewer steps than the page has."""
+    """The arguments of a command, with fewer steps and ranks than the page has."""
     verb = " ".join(arguments[:2]) if arguments[0] == "generator" else arguments[0]
     return arguments + [word for setting in FEW.get(verb, ()) for word in ("--set", setting)]
 

@@ -214,7 +214,7 @@ class TrainSettings(_Section):
         adam_epsilon: ε of Adam.
         max_grad_norm: Norm to which gradients are clipped; 0 clips nothing.
         gradient_checkpointing: Computes the inner values of a transformer once more instead of keeping them: less
-            memory, more time.
+            memory, more time. Needs `dropout`.
         seed: Of the order of rows, dropout and new weights.
         logging_steps: Steps between two lines of `train-log.jsonl`.
         save_strategy: Whether checkpoints are written.
@@ -284,6 +284,15 @@ class TrainSettings(_Section):
             )
         if self.master_dtype != "float32" and self.sparse_embeddings:
             raise ValueError("sparse_embeddings: true needs master_dtype: float32")
+        return self
+
+    @model_validator(mode="after")
+    def _checkpointing_fits(self) -> TrainSettings:
+        if self.gradient_checkpointing and not self.dropout:
+            raise ValueError(
+                "gradient_checkpointing: true needs dropout: true, for transformers computes layers once more in "
+                "training mode alone; to have no dropout, set its rates to 0 in the model's config.json"
+            )
         return self
 
     @model_validator(mode="after")

@@ -32,8 +32,13 @@ INJECTION = (
 PASSAGES = (
     Text("en-1", "The lighthouse keeper counts the ships that pass at night. Bread is baked early.", "en"),
     Text("en-2", INJECTION, "en", title="<svg onload='window.pwned=1'>"),
-    Text("de-1", "Der Leuchtturmwärter zählt die Schiffe in der Nacht. Das Brot wird früh gebacken.", "de"),
-    Text("ar-1", "حارس المنارة يعد السفن في الليل. يخبز الخبز في الصباح.", "ar"),
+    Text(
+        "de-1",
+        "Der Leuchtturmwärter zählt die Schiffe in der Nacht. Das Brot wird früh gebacken.",
+        "de",
+        metadata={"n": 1},
+    ),
+    Text("ar-1", "حارس المنارة يعد السفن في الليل. يخبز الخبز في الصباح.", "ar", metadata={"n": True}),
     Text("hi-1", "प्रकाशस्तंभ का रक्षक रात में जहाज़ गिनता है। रोटी सुबह बनती है।", "hi"),
     Text("th-1", "ผู้ดูแลประภาคารนับเรือในเวลากลางคืน ขนมปังอบในตอนเช้า", "th"),
     Text("zh-1", "灯塔看守人在夜里数船。面包在清晨烘烤。", "zh"),
@@ -95,19 +100,17 @@ def listening(app: ASGIApp, settings: ServiceSettings | None = None) -> Iterator
     """Runs the application by the real server on a free port of the loopback address, and gives the port."""
     import uvicorn
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(server_config(app, "127.0.0.1", port, settings or ServiceSettings()))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(server_config(app, settings or ServiceSettings()))
     server.install_signal_handlers = lambda: None
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     deadline = time.monotonic() + 20
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.started
     try:
-        yield port
+        yield listener.getsockname()[1]
     finally:
         server.should_exit = True
         thread.join(20)

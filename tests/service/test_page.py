@@ -33,7 +33,7 @@ QUERIES = {
     "zh": "谁在夜里数船？",
     "de": "Wer zählt die Schiffe?",
 }
-VIEWS = [(1200, "light"), (360, "dark")]
+VIEWS = [(1200, "light"), (1200, "dark"), (360, "light"), (360, "dark")]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Search and reranking over HTTP.
 
 1. Hits are those of the index in every mode, with the ranks and scores of each stage.
-2. A language filter holds, counts of languages do not depend on it, and a wrong language or mode is refused by name.
+2. Filters by language and metadata hold, counts of languages do not depend on the language, and a wrong language or
+   mode is refused by name.
 3. Taking languages in turn gives every language its best passage first.
 4. The marked sentence is a piece of the passage.
 5. Reranking orders by the cosine of the vectors; a search that asks for the cross-encoder has its order, and is refused
@@ -57,9 +58,21 @@ def test_filter_by_language_in_any_spelling(client):
     assert counts == {"en": 2, "de": 1, "ar": 1, "hi": 1, "th": 1, "zh": 1}
 
 
+@pytest.mark.parametrize(("values", "expected"), [(1, {"de"}), (True, {"ar"}), ([1, True], {"de", "ar"}), ("1", set())])
+def test_filter_by_metadata(client, values, expected):
+    for mode in ("dense", "hybrid"):
+        hits = search(client, metadata={"n": values}, mode=mode, k=7).json()["hits"]
+        assert {hit["language"] for hit in hits} == expected
+        assert all(hit["metadata"] for hit in hits)
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
+        ({"metadata": {'a"b': 1}}, "metadata"),
+        ({"metadata": {"a": "\u0000"}}, "metadata"),
+        ({"metadata": {"n": []}}, "metadata.n.str"),
+        ({"metadata": {"n": 2**63}}, "metadata.n.str"),
         ({"languages": ["fr"]}, "languages"),
         ({"languages": ["no such tag"]}, "languages"),
         ({"k": 101}, "k"),

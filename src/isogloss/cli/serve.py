@@ -41,25 +41,26 @@ def serve(
     with reported_errors(as_json):
         try:
             from isogloss.service.app import create_app
-            from isogloss.service.server import run_server
+            from isogloss.service.server import listening, run_server, url_of
         except ModuleNotFoundError as missing:
             if missing.name is None or missing.name.split(".")[0] == "isogloss":
                 raise
             raise MissingExtraError("`isogloss serve`", "serve") from missing
         from isogloss.models.retriever import Retriever
         from isogloss.service.corpus import open_corpus
-        from isogloss.service.keys import check_address, read_keys
+        from isogloss.service.keys import read_keys
         from isogloss.service.serial_engine import for_threads
         from isogloss.service.settings import ServiceSettings
 
         settings = with_overrides(ServiceSettings(), overrides)
         keys = read_keys(api_key_file, os.environ)
-        check_address(host, keys)
+        # First, so that a port that is taken is told before a model is loaded.
+        listener = listening(host, port, keys)
         retriever = for_threads(Retriever.load(model))
         corpus = open_corpus(index, retriever, rerank=rerank, rerank_depth=settings.rerank_depth)
         name = model_name or Path(model).name or "isogloss"
         app = create_app(retriever, corpus, model_name=name, settings=settings, keys=keys, report=report)
         reporter.note(
-            f"{len(corpus)} passages in {len(corpus.languages)} languages at http://{host}:{port}/ — Ctrl-C stops."
+            f"{len(corpus)} passages in {len(corpus.languages)} languages at {url_of(listener)} — Ctrl-C stops."
         )
-        run_server(app, host=host, port=port, settings=settings, keys=keys)
+        run_server(app, listener, settings)

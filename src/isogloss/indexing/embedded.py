@@ -234,15 +234,18 @@ class EmbeddedIndex(BaseEngine):
 
 def _configuration(edge: Any, about: IndexAbout, options: IndexOptions) -> Any:
     types = edge.VectorStorageDatatype
-    quantized = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99)
+    # Codes are read at every search and so when the index is opened, vectors only where the codes are closest.
+    coded = about.precision == "int8"
+    quantized = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99, memory=edge.Memory.Cached)
     kilobytes = about.dimension * (4 if about.precision == "float32" else 2) / 1024
     return edge.EdgeConfig(
         vectors=edge.EdgeVectorParams(
             size=about.dimension,
             distance=edge.Distance.Dot,
             datatype=types.Float32 if about.precision == "float32" else types.Float16,
+            memory=edge.Memory.Cold if coded else edge.Memory.Cached,
         ),
-        quantization_config=quantized if about.precision == "int8" else None,
+        quantization_config=quantized if coded else None,
         hnsw_config=edge.HnswIndexConfig(
             m=options.graph_degree,
             ef_construct=options.build_effort,

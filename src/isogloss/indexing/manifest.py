@@ -37,7 +37,7 @@ class IndexOptions:
     build_effort: int = 128
     search_effort: int = 2048
     oversampling: float = 4.0
-    exact_below: int = 20_000
+    exact_below: int = 5_000
     part: int = 65_536
     threads: int = 0
 

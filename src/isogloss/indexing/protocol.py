@@ -228,9 +228,9 @@ def check_where(metadata: Mapping[str, Any]) -> None:
     for key, given in metadata.items():
         values = given if isinstance(given, (list, tuple)) else [given]
         faults += [
-            Fault(f"metadata {key}", f"{value!r}", "words, whole numbers, true and false can be filtered by")
+            Fault(f"metadata {key}", f"{value!r}", "words, whole numbers of 64 bits, true and false can be filtered by")
             for value in values
-            if not isinstance(value, (str, int))
+            if not isinstance(value, (str, int)) or (isinstance(value, int) and not -(2**63) <= value < 2**63)
         ]
     raise_faults(UsageError, "metadata", faults)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from isogloss.errors import IsoglossError
 from isogloss.indexing.opening import open_index
+from isogloss.indexing.protocol import Value
 from isogloss.indexing.rerank import CrossEncoderReranker, Reranker
 from isogloss.indexing.search_index import CANDIDATES, SearchIndex
 from isogloss.models.retriever import Retriever
@@ -31,6 +32,7 @@ class Question:
         k: Number of hits.
         mode: Way of searching.
         languages: Normalised languages of the passages; all where it is empty.
+        metadata: Values by key of the passages' metadata, one or several; all where it is empty.
         dense_weight: Share of the dense ranks in a hybrid search.
         vector: The query's vector, shape (dimension,); None has it encoded.
         rerank: Whether the cross-encoder orders the best once more.
@@ -40,6 +42,7 @@ class Question:
     k: int
     mode: Mode
     languages: tuple[str, ...] = ()
+    metadata: Mapping[str, Value | Sequence[Value]] = field(default_factory=dict, hash=False)
     dense_weight: float = EVEN_WEIGHT
     vector: NDArray[np.float32] | None = field(default=None, compare=False)
     rerank: bool = False
@@ -136,6 +139,7 @@ class IndexCorpus:
             [question.query],
             k=question.k,
             languages=question.languages,
+            metadata=question.metadata,
             mode=question.mode,
             weight=question.dense_weight,
             vectors=None if question.vector is None else question.vector[None],

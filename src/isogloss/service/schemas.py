@@ -14,7 +14,10 @@ InputType = Literal["query", "passage", "document"]
 Body = TypeVar("Body", bound=BaseModel)
 
 NonEmpty = Annotated[str, StringConstraints(min_length=1)]
+Value = str | Annotated[int, Field(ge=-(2**63), lt=2**63)] | bool
 _SHOWN_PROBLEMS = 5
+_MOST_KEYS = 16
+_MOST_VALUES = 256
 _UNFIT_JSON = "json_invalid"
 
 
@@ -47,6 +50,11 @@ class SearchRequest(_Request):
     mode: Mode | None = Field(default=None, description="Way of searching; none means the service's own.")
     languages: list[NonEmpty] = Field(
         default=[], description="Languages of the passages, in any spelling; none means all."
+    )
+    metadata: dict[NonEmpty, Value | Annotated[list[Value], Field(min_length=1, max_length=_MOST_VALUES)]] = Field(
+        default={},
+        max_length=_MOST_KEYS,
+        description="Values that a passage's metadata must have, by key: one, or several of which one.",
     )
     dense_weight: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None, description="Share of the dense ranks in a hybrid search; the rest is the lexical ranks'."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.errors import UnknownLanguageError, UsageError, did_you_mean
+from isogloss.indexing.protocol import check_where
 from isogloss.languages import language_name, normalize
 from isogloss.service.batching import Batcher
 from isogloss.service.corpus import EVEN_WEIGHT, Corpus, Found, Question, in_turn
@@ -92,9 +93,12 @@ class Searcher:
         mode = self._checked_mode(request)
         self._check_rerank(request)
         languages = self._checked_languages(request.languages)
+        _check_metadata(request.metadata)
         encoded = await self._encoder.encode([query], "query", field="query")
         weight = EVEN_WEIGHT if request.dense_weight is None else request.dense_weight
-        question = Question(query, request.k, mode, languages, weight, encoded.vectors[0], request.rerank)
+        question = Question(
+            query, request.k, mode, languages, request.metadata, weight, encoded.vectors[0], request.rerank
+        )
         answer = await self.queue.submit(
             _Job(question, request.preference_neutral, self._settings.facet_hits if request.facets else 0)
         )
@@ -199,6 +203,19 @@ class Searcher:
         ]
 
 
+def _check_metadata(metadata: Mapping[str, Any]) -> None:
+    words = [
+        part for key, values in metadata.items() for part in (key, *(values if isinstance(values, list) else [values]))
+    ]
+    if any(word != without_control_characters(word) for word in words if isinstance(word, str)):
+        raise RefusalError(400, "metadata: no control characters.", code="metadata", parameter="metadata")
+    try:
+        check_where(metadata)
+    except UsageError:
+        message = "metadata: keys have no quotes and no backslashes."
+        raise RefusalError(400, message, code="metadata", parameter="metadata") from None
+
+
 def _hit(rank: int, found: Found, piece: Snippet | None) -> dict[str, Any]:
     passage = found.passage
     hit = {
@@ -211,4 +228,6 @@ def _hit(rank: int, found: Found, piece: Snippet | None) -> dict[str, Any]:
         "ranks": dict(found.ranks),
         "scores": dict(found.scores),
     }
+    if passage.metadata:
+        hit["metadata"] = dict(passage.metadata)
     return hit | ({"snippet": asdict(piece)} if piece else {})

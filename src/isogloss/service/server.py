@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from isogloss.errors import FileError
 from isogloss.service.keys import ApiKeys, check_address
 from isogloss.service.logs import log_config
 from isogloss.service.settings import ServiceSettings
@@ -44,12 +46,10 @@ def protocol_with_header_timeout(seconds: float) -> type[asyncio.Protocol]:
     return Protocol
 
 
-def server_config(app: ASGIApp, host: str, port: int, settings: ServiceSettings) -> uvicorn.Config:
+def server_config(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
     """How uvicorn serves the application."""
     return uvicorn.Config(
         app,
-        host=host,
-        port=port,
         http=protocol_with_header_timeout(settings.body_timeout_seconds),
         ws="none",
         lifespan="on",
@@ -65,11 +65,31 @@ def server_config(app: ASGIApp, host: str, port: int, settings: ServiceSettings)
     )
 
 
-def run_server(app: ASGIApp, *, host: str, port: int, settings: ServiceSettings, keys: ApiKeys) -> None:
-    """Serves until a signal says to stop; running requests are answered first.
+def listening(host: str, port: int, keys: ApiKeys) -> socket.socket:
+    """A socket that waits for callers; its `getsockname` says which port was taken where `port` is 0.
 
     Raises:
         UsageError: If other machines could call without a key.
+        FileError: If the system refuses, say because another process listens there.
     """
     check_address(host, keys)
-    uvicorn.Server(server_config(app, host, port, settings)).run()
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as refused:
+        raise FileError(
+            f"cannot listen at {host}:{port}: {(refused.strerror or str(refused)).lower()}",
+            next_step="Give another --port (0 takes a free one), or stop what listens there.",
+        ) from refused
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address of a socket as a browser takes it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def run_server(app: ASGIApp, listener: socket.socket, settings: ServiceSettings) -> None:
+    """Serves until a signal says to stop; running requests are answered first."""
+    with listener:
+        uvicorn.Server(server_config(app, settings)).run(sockets=[listener])

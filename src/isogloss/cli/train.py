@@ -9,12 +9,13 @@ import typer
 from rich.table import Table
 from rich.text import Text as Line
 
-from isogloss.cli.output import DryRunFlag, JsonFlag, Reporter, SetOption, reported_errors
+from isogloss.cli.output import DryRunFlag, Exit, JsonFlag, Reporter, SetOption, reported_errors
 from isogloss.cli.recipe import RecipeArgument, load_with_overrides
 from isogloss.errors import UsageError
 
 if TYPE_CHECKING:
     from isogloss.training import TrainReport
+    from isogloss.training.measuring import Measured
 
 
 def train(
@@ -27,7 +28,10 @@ def train(
     dry_run: DryRunFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train by a recipe. The same command goes on where an interrupted run stopped, with exactly the same result."""
+    """Train by a recipe. The same command goes on where an interrupted run stopped, with exactly the same result.
+
+    A recipe may name sets to measure the model on and the scores it expects; with one missed the exit code is 3.
+    """
     reporter = Reporter(as_json)
     with reported_errors(as_json):
         from isogloss.training import train as run
@@ -45,6 +49,9 @@ def train(
         else:
             _show(reporter, report)
         reporter.result({**report.to_json(), "dry_run": dry_run})
+        if report.measured is not None and report.measured.missed:
+            reporter.note("Not as expected: " + "; ".join(report.measured.missed))
+            raise typer.Exit(Exit.GATE_MISSED)
 
 
 def resume_word(word: str) -> Literal["auto", "previous", "never"]:
@@ -69,3 +76,15 @@ def _show(reporter: Reporter, report: TrainReport) -> None:
     resumed = f", resumed at step {report.resumed_from}" if report.resumed_from else ""
     reporter.show(Line(f"{report.plan.steps} steps in {report.seconds:.1f} s{resumed}. Last mean: {losses}."))
     reporter.show(Line(f"Largest change of a weight: {report.drift:.3g}. The model is {report.model}."))
+    if report.measured is not None and report.measured.scores:
+        _show_scores(reporter, report.measured)
+
+
+def _show_scores(reporter: Reporter, measured: Measured) -> None:
+    table = Table("score", "found", "expected", title="Measured")
+    for name, value in measured.scores.items():
+        if name.endswith("/macro") or name in measured.checked:
+            checked = measured.checked.get(name)
+            wanted = "" if checked is None else f"{checked.expected.value:g} ± {checked.expected.tolerance:g}"
+            table.add_row(name, f"{value:.4f}", wanted)
+    reporter.show(table)

@@ -307,7 +307,7 @@ class TrainSettings(_Section):
 
 
 class EvaluateSettings(_Section):
-    """An evaluation that belongs to the run: a statement for readers, which `isogloss train` does not carry out.
+    """An evaluation that belongs to the run: `isogloss train` carries it out when the training is done.
 
     Attributes:
         data: The evaluation set.
@@ -321,7 +321,7 @@ class EvaluateSettings(_Section):
 
 
 class Expectation(_Section):
-    """A score that the run should reach: a statement for readers, which `isogloss train` does not check.
+    """A score that the run should reach, above or below by no more than the tolerance; `isogloss train` checks it.
 
     Attributes:
         value: The score.
@@ -344,8 +344,9 @@ class Recipe(_Section):
         sources: Streams of training texts by name; every step takes a batch of each.
         objective: The terms whose weighted sum is trained.
         train: Optimisation.
-        evaluate: Evaluations that belong to the run.
-        expect: Scores that it should reach, by `set/pairs/measure/macro`.
+        evaluate: Evaluations that belong to the run, carried out at its end.
+        expect: Scores that they should find, by `set/pairs/measure/macro` (or `micro`, `worst`) or `set/de-en/measure`.
+            With one missed, the exit code is 3.
         keep_apart: JSONL files of evaluation sets whose texts no source may hold: rows with one of them are dropped.
         plugins: Python files with terms of your own; they are code that runs with your rights.
         dimensions: Nested dimensions: each term counts at all of them, as `[320, 128, 64]` or with weights as

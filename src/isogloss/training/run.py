@@ -7,7 +7,7 @@ import json
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +25,7 @@ from isogloss.records import Role
 from isogloss.training import checkpoints
 from isogloss.training.assembly import bind_objective, check_dimensions, check_roles, load_training_recipe, open_sources
 from isogloss.training.encoders import FrozenEncoder, MiniBatch, TrainedEncoder, VectorStore, frozen_tower
+from isogloss.training.measuring import Measured, Measuring
 from isogloss.training.objective import Objective
 from isogloss.training.plan import Plan, make_plan
 from isogloss.training.processes import current_processes, join_processes
@@ -62,6 +63,7 @@ class TrainReport:
         model: The trained model in it; None after a dry run.
         plan: What it was going to do.
         trial: What its first batch cost, tried before the first step; None after a dry run.
+        measured: What the recipe's evaluations found, in the first process; None after a dry run.
         resumed_from: Step of the checkpoint it went on from, 0 for none.
         seconds: Time of all its parts.
         losses: Last mean of the loss and of each term.
@@ -80,6 +82,7 @@ class TrainReport:
     drift: float = 0.0
     learning_rate_sum: float = 0.0
     trial: Trial | None = None
+    measured: Measured | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -88,6 +91,8 @@ class TrainReport:
             "model": None if self.model is None else str(self.model),
             "plan": self.plan.lines(),
             "trial": None if self.trial is None else self.trial.to_json(),
+            "scores": {} if self.measured is None else dict(self.measured.scores),
+            "missed": [] if self.measured is None else self.measured.missed,
             "steps": self.plan.steps,
             "resumed_from": self.resumed_from,
             "seconds": round(self.seconds, 3),
@@ -125,7 +130,7 @@ def train(
     Raises:
         CheckpointError: If a checkpoint is corrupt, incomplete or of another run.
         DataError: If training data are faulty.
-        RecipeError: If the recipe is faulty.
+        RecipeError: If the recipe is faulty, or expects scores that its evaluations would not give.
         UsageError: If `out` holds something else.
     """
     join_processes()
@@ -139,13 +144,18 @@ def train(
         retriever = start_model(chosen.model.new, folder, say, Apart(chosen.keep_apart))
         if not processes.rank:
             processes.wait()
+    measuring = Measuring(chosen)
     run = _Run.prepare(chosen, retriever)
     for line in run.plan.lines():
         say(line)
     checkpoint = find_checkpoint(folder, resume, run.digest)
     if dry_run:
         return TrainReport(folder, None, run.plan)
-    return run.execute(folder, checkpoint, say, progress=progress and sys.stderr.isatty())
+    shown = progress and sys.stderr.isatty()
+    report = run.execute(folder, checkpoint, say, progress=shown)
+    if processes.rank or report.model is None:
+        return report
+    return replace(report, measured=measuring(report.model, folder, progress=shown))
 
 
 def find_checkpoint(folder: Path, resume: Resume, run_digest: str) -> Path | None:

@@ -20,6 +20,7 @@ from isogloss.cli.generate import generate
 from isogloss.cli.generator import generator_app
 from isogloss.cli.index import index
 from isogloss.cli.init import init
+from isogloss.cli.merge import merge
 from isogloss.cli.mine import mine
 from isogloss.cli.mteb import mteb_app
 from isogloss.cli.recipe import recipe_app
@@ -63,6 +64,7 @@ app.command(epilog="Example: isogloss serve my-index --port 8000")(serve)
 app.command(epilog="Example: isogloss evaluate bundled --data my-set --out before --bm25")(evaluate)
 app.command(epilog="Example: isogloss compare before after --data my-set --fail-if-worse")(compare)
 app.command(epilog="Example: isogloss report my-runs --data my-set --baseline bm25-runs --out audit")(report)
+app.command(epilog="Example: isogloss merge bundled tuned/model --out merged --shares 0.3,0.7")(merge)
 app.command(epilog="Example: isogloss card tuned/model --report scores --licence apache-2.0")(card)
 app.command(epilog="Example: isogloss generate rows.jsonl --generator g/model --language sw --out taught.jsonl")(
     generate

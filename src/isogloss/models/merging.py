@@ -1,7 +1,7 @@
 """A mean of the weights of several models of one origin: a tuned one and its start, or one recipe with several seeds.
 
 Between a start and what it was tuned into there can be a model that keeps most of the gain and has forgotten less
-(Wortsman et al. 2022, 2109.01903; for retrievers Xiao et al. 2023, 2311.13534): measure it by language before you take it.
+(Wortsman et al. 2022, 2109.01903; for retrievers Xiao et al. 2023, 2311.13534). Measure it by language first.
 """
 
 from __future__ import annotations

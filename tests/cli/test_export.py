@@ -13,7 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from isogloss.cli.main import app
-from isogloss.models import export_graphs
+from isogloss.models import export_graphs, export_openvino
+from isogloss.models.calibration import spread_over_languages
+from isogloss.models.retriever import Retriever
+from isogloss.records import Text
 from tests.models.test_export import TINY_SET, sabotage
 
 
@@ -47,6 +50,39 @@ def test_exports_and_reports(tiny_static, tiny_set, tmp_path):
     assert run(*command)[0] == 1  # the folder is not empty
 
 
+def test_exports_int8_calibrated_on_the_users_own_texts(tiny_transformer, tiny_set, tmp_path, monkeypatch):
+    seen = []
+    quantize = export_openvino.quantize_static
+    monkeypatch.setattr(
+        export_openvino, "quantize_static", lambda path, samples: (seen.extend(samples), quantize(path, samples))
+    )
+    own = tmp_path / "own.jsonl"
+    own.write_text('{"_id": "1", "text": "ship", "lang": "en"}\n{"_id": "2", "text": "Schiff", "lang": "de"}\n')
+    out = tmp_path / "out"
+    command = ("export", tiny_transformer, "--out", out, "--openvino", "--int8", "--data", tiny_set)
+    options = ("--calibration", own, "--set", "calibration_texts=10", "--set", "largest_change=1", "--json")
+    code, plan = run(*command, *options, "--dry-run")
+    assert code == 0 and plan["format"] == "openvino" and not out.exists()
+    code, result = run(*command, *options)
+    assert code == 0 and result["precision"].startswith("int8-static") and result["format"] == "openvino"
+    assert len(seen) == 5 + 2  # queries of the set, and the passages of the corpus
+    assert all(feeds["input_ids"].shape[0] == 1 for feeds in seen)
+    engine = Retriever.load(out).passage.engine
+    assert engine.graph.kind == "openvino"
+    ids = [engine.with_prompt("passage: ").feeds(text)["input_ids"].tolist() for text in ("ship", "Schiff")]
+    assert [feeds["input_ids"].tolist() for feeds in seen[5:]] == ids[::-1]  # languages in their order: de, en
+
+
+def test_calibration_takes_all_languages_alike():
+    texts = [Text(f"{row}", f"text {row}", language="en") for row in range(500)]
+    texts += [Text(f"th{row}", f"ข้อความ {row}", language="th") for row in range(3)]
+    drawn = spread_over_languages(iter(texts), 10)
+    languages = [text.language for text in drawn]
+    assert languages.count("th") == 3 and languages.count("en") == 7
+    assert drawn == spread_over_languages(texts, 10)
+    assert any(int(text.id) > 50 for text in drawn if text.language == "en")  # from all of the corpus
+
+
 def test_refused_export_leaves_nothing(tiny_static, tiny_set, tmp_path, monkeypatch):
     write = export_graphs.write_graph
     monkeypatch.setattr(export_graphs, "write_graph", lambda engine, path: (write(engine, path), sabotage(path)))
@@ -60,7 +96,11 @@ def test_refused_export_leaves_nothing(tiny_static, tiny_set, tmp_path, monkeypa
     ("options", "said"),
     [
         ((), "--onnx"),
+        (("--onnx", "--openvino"), "one at a time"),
         (("--onnx", "--int8"), "static model"),
+        (("--openvino", "--int8"), "static model"),
+        (("--onnx", "--set", "precision=bfloat16"), "bfloat16 for ONNX"),
+        (("--openvino", "--calibration", "x.jsonl"), "--openvino --int8"),
         (("--onnx", "--set", "least_cosine=2"), "least_cosine"),
     ],
 )

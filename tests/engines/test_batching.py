@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,13 +42,25 @@ def test_padding_of_a_mixed_corpus_is_small(texts_per_chunk):
     assert padded / real <= 1.02
 
 
+def real_texts(shared: Path) -> list[str]:
+    """All paragraphs of the sets for retrieval, 18 languages, and sentences of 205 languages up to 20,000."""
+    paragraphs, sentences = [], []
+    for path in sorted((shared / "retrieval").glob("*/corpus.jsonl.gz")):
+        if path.parent.name != "tatoeba":  # English sentences
+            with gzip.open(path, "rt", encoding="utf-8") as lines:
+                paragraphs += [json.loads(line)["text"] for line in lines]
+    with gzip.open(shared / "bitext-eval" / "flores-sib200.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            sentences += [text for name, text in json.loads(line).items() if not name.startswith("_")]
+    generator = np.random.default_rng(3)
+    drawn = generator.choice(len(sentences), 20_000 - len(paragraphs), replace=False)
+    texts = paragraphs + [sentences[row] for row in drawn]
+    return [texts[row] for row in generator.permutation(len(texts))]
+
+
 def test_padding_of_20_000_real_passages_is_small(shared_data):
-    """By exact count over the passages of 120 languages, in the chunks in which banks are encoded."""
-    texts = []
-    for path in sorted((shared_data / "retrieval").glob("*/corpus.jsonl.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            texts += [json.loads(line)["text"] for line in islice(lines, 20_000)]
-    texts = [texts[row] for row in np.random.default_rng(3).permutation(len(texts))[:20_000]]
+    """By exact count, in the chunks in which banks are encoded."""
+    texts = real_texts(shared_data)
     counts = Retriever.load("bundled").passage.engine.count_tokens(texts)
     assert len(counts) == 20_000
     padded = real = 0

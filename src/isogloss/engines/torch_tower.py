@@ -145,7 +145,10 @@ class TorchTower(nn.Module):
             }
         else:
             chosen = {name: [column[row] for row in rows] for name, column in tokens.columns.items()}
-            features = dict(self.tokenizer.pad(chosen, padding=True, return_tensors="pt"))
+            if len(rows) == 1:  # a query, which needs no padding
+                features = {name: torch.tensor(values) for name, values in chosen.items()}
+            else:
+                features = dict(self.tokenizer.pad(chosen, padding=True, return_tensors="pt"))
         features = {name: values.to(self.device) for name, values in features.items()}
         return features | self._prompt_features()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isogloss.engines.exported_tower import graph_digest
+from isogloss.engines.hashing import text_digest
 from isogloss.engines.openvino_engine import has_bfloat16, precision_name
 from isogloss.engines.protocol import Compute
 from isogloss.engines.static import StaticEngine
@@ -64,6 +65,11 @@ class ExportPlan:
         if self.compute is not None:
             return [self.compute]
         return ["bfloat16", "float32"] if self.format == "openvino" and has_bfloat16() else ["float32"]
+
+    @property
+    def samples_digest(self) -> str:
+        """SHA-256 over the samples, for other samples set other ranges."""
+        return text_digest(repr([[(text.title, text.text) for text in self.samples[role]] for role in ROLES]))
 
     def precision(self, compute: Compute, *, is_static: bool = False) -> str:
         """How fingerprints name the precision of a tower; a static model has nothing to quantise."""
@@ -195,6 +201,8 @@ def _gated(folder: Path, described: ModelFolder, plan: ExportPlan, compute: Comp
         parts.pop("title_template", None)
         is_static = described.routes[role][0].kind == "StaticEmbedding"
         parts["precision"] = plan.precision(compute, is_static=is_static)
+        if plan.int8 and plan.format == "openvino" and not is_static:
+            parts["calibration"] = plan.samples_digest
         notes[plan.format][role] = {
             "file": place.relative_to(folder).as_posix(),
             "sha256": graph_digest(place),

@@ -84,7 +84,9 @@ class UnigramCutter:
         offsets = offset.take(begins)
         order = np.argsort(offsets.astype(np.uint16), kind="stable")
         counts = np.bincount(offsets, minlength=1)
-        return _Edges(begins.take(order), (begins + spans).take(order), pieces.take(order), scores.take(order), np.cumsum(counts))
+        return _Edges(
+            begins.take(order), (begins + spans).take(order), pieces.take(order), scores.take(order), np.cumsum(counts)
+        )
 
     def _best_paths(self, edges: _Edges, starts: Ints, ends: Ints, cells: int) -> tuple[NDArray[np.int32], Ints]:
         best = np.full(cells, -math.inf)

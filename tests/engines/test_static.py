@@ -73,6 +73,25 @@ def test_truncation_of_the_tokenizer_file_counts(every_tokenizer):
     assert encoded.token_counts[1] == 5 and encoded.truncated.tolist() == [False, True]
 
 
+def test_truncation_from_the_left_keeps_the_end(every_tokenizer):
+    tokenizer = every_tokenizer()
+    tokenizer.enable_truncation(3, direction="left")
+    engine = engine_over(tokenizer)
+    texts = ["a", TINY_TEXTS[0], TINY_TEXTS[4]]
+    encoded = engine.encode(texts)
+    for row, text in enumerate(texts):
+        sums = engine.weights[tokenizer.encode(text, add_special_tokens=False).ids].sum(axis=0)
+        np.testing.assert_allclose(encoded.vectors[row], sums / np.linalg.norm(sums), atol=1e-6)
+
+
+def test_rows_widened_once_serve_other_texts_too(every_tokenizer, monkeypatch):
+    monkeypatch.setattr(row_sums, "FEW_TOKENS", 0)
+    tokenizer = every_tokenizer()
+    half, full = engine_over(tokenizer, np.float16), engine_over(tokenizer)
+    for text in TINY_TEXTS:
+        np.testing.assert_array_equal(half.encode([text]).vectors, full.encode([text]).vectors)
+
+
 def test_unfolds_what_model2vec_writes(tiny_static, tmp_path):
     folder = tmp_path / "model2vec"
     shutil.copytree(tiny_static, folder)

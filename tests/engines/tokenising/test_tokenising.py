@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import logging
 import random
+import unicodedata
 
 import numpy as np
 import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from isogloss.engines.tokenising import TextTokenizer, chunks, proved
+from isogloss.engines.tokenising import TextTokenizer, chunks, locality, proved
 from isogloss.engines.tokenising.chunks import ChunkCutter, ChunkTokenizer
 from isogloss.engines.tokenising.patterns import NotExpressible, Pattern, Shadows, code_points
 from isogloss.engines.tokenising.unigram import UnigramCutter
@@ -218,6 +219,44 @@ def test_a_difference_on_the_users_texts_is_found_and_named(folded, monkeypatch,
         quick.prove(["ship", "ship แม่น้ำ"], ["en", "th"])
         assert quick.ids(texts).lists() == own_ids(folded, texts)
     assert "a text in th" in caplog.text and not quick.cuts_in_bulk and quick.is_quick
+
+
+def test_a_cutter_that_begins_later_is_held_to_the_same_texts(folded, monkeypatch, caplog):
+    monkeypatch.setattr(chunks, "CHARACTERS_WORTH_A_CUTTER", 400)
+    right = UnigramCutter.cut
+    quick = TextTokenizer(folded)
+    quick.prove(["ship แม่น้ำ"], ["th"])
+    assert quick.is_quick and not quick.cuts_in_bulk
+    monkeypatch.setattr(UnigramCutter, "cut", lambda *given: (right(*given)[0] * 0, right(*given)[1]))
+    texts = many_texts(6, 40)
+    with caplog.at_level(logging.WARNING):
+        assert quick.ids(texts).lists() == own_ids(folded, texts)
+    assert "a text in th" in caplog.text and not quick.cuts_in_bulk
+
+
+def test_a_text_that_is_refused_leaves_the_others_right(folded):
+    quick = TextTokenizer(folded)
+    quick.ids(list(TINY_TEXTS))
+    with pytest.raises(Exception, match=r"TextEncodeInput|surrogates"):
+        quick.ids([*TINY_TEXTS, "new words " * 300 + "\ud800"])
+    texts = ["new words " * 300, *TINY_TEXTS]
+    assert quick.ids(texts).lists() == own_ids(folded, texts)
+
+
+def test_characters_that_python_and_the_tokenizer_form_otherwise_are_left_to_the_tokenizer(folded):
+    """Which these are depends on the versions of Unicode; all are tried."""
+    signs = [sign for sign in map(chr, range(0x300, 0x20000)) if unicodedata.category(sign) in ("Mn", "Mc", "Cn")]
+    given = [f"a{sign}\u0334b\u0345{sign}" for sign in signs if not sign.isspace()]
+    found, refused = ChunkCutter(folded).cut(given)
+    expected = own_ids(folded, given)
+    wrong = [row for row, ids in enumerate(found.lists()) if ids != expected[row] and row not in set(refused)]
+    assert not wrong
+
+
+def test_a_space_at_which_nothing_is_split_is_noticed(folded, monkeypatch):
+    monkeypatch.setattr(locality, "_splits_at", lambda tokenizer, space: space != "\n")
+    with pytest.raises(NotExpressible, match="white space"):
+        ChunkTokenizer(folded)
 
 
 def test_a_tokenizer_that_differs_by_chunks_is_given_up(folded, monkeypatch, caplog):

@@ -80,7 +80,7 @@ class Folding:
 
     def words(self, chunks: Sequence[str]) -> Words:
         """The words of all chunks, in order."""
-        refused = [number for number, chunk in enumerate(chunks) if MARK in chunk or PIECE_START in chunk]
+        refused = [number for number, chunk in enumerate(chunks) if MARK in chunk]
         points, odd = self._table.fold(_joined(chunks, refused))
         if odd.any():
             # What came is the normal form, whose marks still tell the chunks.

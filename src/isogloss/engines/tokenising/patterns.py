@@ -174,10 +174,10 @@ class Shadows:
             found = []
             start = 0
             while (sign := core.search(shadow, start)) is not None:
-                start = shadow.rfind(MARK, start, sign.start()) + 1 or start
                 stop = shadow.find(MARK, sign.end())
                 stop = len(shadow) if stop < 0 else stop
-                found += [match.span() for match in compiled.finditer(shadow, start, stop)]
+                # What stands before the sign is still seen by looking back.
+                found += [match.span() for match in compiled.finditer(shadow, sign.start(), stop)]
                 start = stop
         return np.array(found, dtype=np.int64).reshape(-1, 2)
 

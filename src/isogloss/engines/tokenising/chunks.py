@@ -27,7 +27,7 @@ MOST_CHUNKS = 200_000
 MOST_CHARACTERS = 4_000_000
 CHARACTERS_PER_BLOCK = 65_536
 FEW_CHARACTERS = 2_000
-CHARACTERS_WORTH_A_CUTTER = 100_000
+CHARACTERS_WORTH_A_CUTTER = 200_000  # to make one costs as much as cutting these by the tokenizer
 
 
 @dataclass(frozen=True)

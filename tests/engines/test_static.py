@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from isogloss.engines import static
+from isogloss.engines import row_sums, static
 from isogloss.engines.static import StaticEngine
 from isogloss.errors import ModelError
 from tests.conftest import TINY_TEXTS, build_tokenizer
@@ -46,13 +46,13 @@ def test_text_without_tokens_has_the_zero_vector(every_tokenizer):
     assert engine.encode([]).vectors.shape == (0, 16)
 
 
-@pytest.mark.parametrize(("texts_per_chunk", "tokens_per_sum"), [(1, 1), (3, 20), (5, 1000)])
-def test_neighbours_and_chunks_do_not_matter(every_tokenizer, monkeypatch, texts_per_chunk, tokens_per_sum):
+@pytest.mark.parametrize(("texts_per_chunk", "few_tokens"), [(1, 0), (3, 20), (5, 0)])
+def test_neighbours_and_chunks_do_not_matter(every_tokenizer, monkeypatch, texts_per_chunk, few_tokens):
     engine = engine_over(every_tokenizer())
     texts = [*TINY_TEXTS, "", " ".join(TINY_TEXTS)]
     whole = engine.encode(texts).vectors
     monkeypatch.setattr(static, "TEXTS_PER_CHUNK", texts_per_chunk)
-    monkeypatch.setattr(static, "TOKENS_PER_SUM", tokens_per_sum)
+    monkeypatch.setattr(row_sums, "FEW_TOKENS", few_tokens)
     order = np.random.default_rng(0).permutation(len(texts))
     np.testing.assert_array_equal(engine.encode([texts[row] for row in order]).vectors, whole[order])
 
@@ -71,6 +71,25 @@ def test_truncation_of_the_tokenizer_file_counts(every_tokenizer):
     encoded = engine.encode(["a", TINY_TEXTS[0]])
     assert engine.max_length == 5
     assert encoded.token_counts[1] == 5 and encoded.truncated.tolist() == [False, True]
+
+
+def test_truncation_from_the_left_keeps_the_end(every_tokenizer):
+    tokenizer = every_tokenizer()
+    tokenizer.enable_truncation(3, direction="left")
+    engine = engine_over(tokenizer)
+    texts = ["a", TINY_TEXTS[0], TINY_TEXTS[4]]
+    encoded = engine.encode(texts)
+    for row, text in enumerate(texts):
+        sums = engine.weights[tokenizer.encode(text, add_special_tokens=False).ids].sum(axis=0)
+        np.testing.assert_allclose(encoded.vectors[row], sums / np.linalg.norm(sums), atol=1e-6)
+
+
+def test_rows_widened_once_serve_other_texts_too(every_tokenizer, monkeypatch):
+    monkeypatch.setattr(row_sums, "FEW_TOKENS", 0)
+    tokenizer = every_tokenizer()
+    half, full = engine_over(tokenizer, np.float16), engine_over(tokenizer)
+    for text in TINY_TEXTS:
+        np.testing.assert_array_equal(half.encode([text]).vectors, full.encode([text]).vectors)
 
 
 def test_unfolds_what_model2vec_writes(tiny_static, tmp_path):

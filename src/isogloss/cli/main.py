@@ -28,6 +28,7 @@ from isogloss.cli.report import report
 from isogloss.cli.search import search
 from isogloss.cli.serve import serve
 from isogloss.cli.train import train
+from isogloss.cli.trim_vocabulary import trim_vocabulary
 
 app = typer.Typer(
     name="isogloss",
@@ -70,6 +71,10 @@ app.command(epilog="Example: isogloss generate rows.jsonl --generator g/model --
     generate
 )
 app.command(epilog="Example: isogloss export bundled --out exported --onnx")(export)
+app.command(
+    name="trim-vocabulary",
+    epilog="Example: isogloss trim-vocabulary bundled --corpus isogloss-demo --language de --language en --out smaller",
+)(trim_vocabulary)
 app.command(epilog="Example: isogloss answers runs/ja-en.trec.gz --questions questions.jsonl --corpus corpus.jsonl")(
     answers
 )

@@ -1,10 +1,10 @@
-"""The engine of static models: token vectors looked up, added, scaled to unit length. NumPy and `tokenizers` only."""
+"""The engine of static models: token vectors looked up, added, scaled to unit length, without torch."""
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,12 @@ from tokenizers import Tokenizer
 
 from isogloss.engines.hashing import tensor_digest, tokenizer_digest
 from isogloss.engines.protocol import Encoded, Progress, SavedModule
+from isogloss.engines.row_sums import RowSums
+from isogloss.engines.tokenising import Ids, TextTokenizer
 from isogloss.errors import Fault, ModelError
 
 TEXTS_PER_CHUNK = 1024
-TOKENS_PER_SUM = 32_768
+CHARACTERS_PER_CHUNK = 1 << 20
 SUPPORTED_DTYPES = ("F16", "F32", "F64", "I32", "I64")  # integers are model2vec's token mapping
 
 
@@ -45,6 +47,8 @@ class StaticEngine:
         self.tokenizer = tokenizer
         self.prompt = prompt
         tokenizer.no_padding()
+        self._tokens = TextTokenizer(tokenizer)
+        self._sums = RowSums(weights)
 
     @classmethod
     def load(cls, folder: Path, *, prompt: str = "") -> StaticEngine:
@@ -75,8 +79,10 @@ class StaticEngine:
         return int(truncation["max_length"]) if truncation else None
 
     def with_prompt(self, prompt: str) -> StaticEngine:
-        """The same table with another prompt."""
-        return self if prompt == self.prompt else StaticEngine(self.weights, self.tokenizer, prompt=prompt)
+        """The same table, and what is remembered of texts, with another prompt."""
+        other = copy.copy(self)
+        other.prompt = prompt
+        return other
 
     def copy(self) -> StaticEngine:
         """A copy that shares no memory with this engine."""
@@ -86,50 +92,48 @@ class StaticEngine:
         """The table rounded to float16, for a folder of half the size."""
         return StaticEngine(self.weights.astype(np.float16), self.tokenizer, prompt=self.prompt)
 
+    def prove(self, texts: Sequence[str], languages: Iterable[str | None]) -> None:
+        """Compares the quick tokeniser with the tokenizer itself on the first texts of each new language.
+
+        Where they differ the quick one is given up, with a warning; see `isogloss.engines.tokenising`.
+        """
+        self._tokens.prove(texts, languages)
+
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> Encoded:
         """Vectors of `texts`, each with the prompt before it."""
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         counts = np.zeros(len(texts), dtype=np.int64)
         truncated = np.zeros(len(texts), dtype=np.bool_)
-        for start in range(0, len(texts), TEXTS_PER_CHUNK):
-            chunk = [self.prompt + text for text in texts[start : start + TEXTS_PER_CHUNK]]
+        start = 0
+        for chunk in _chunks(texts, self.prompt):
             stop = start + len(chunk)
-            encodings = self.tokenizer.encode_batch_fast(chunk, add_special_tokens=False)
-            ids = [encoding.ids for encoding in encodings]
-            counts[start:stop] = [len(row) for row in ids]
-            truncated[start:stop] = [bool(encoding.overflowing) for encoding in encodings]
-            self._add_up(ids, counts[start:stop], vectors[start:stop])
+            ids = self._tokens.ids(chunk)
+            kept = self._within_length(ids)
+            truncated[start:stop] = kept.counts < ids.counts
+            counts[start:stop] = kept.counts
+            vectors[start:stop] = self._sums.add_up(kept)
             if progress is not None:
                 progress(len(chunk))
+            start = stop
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         np.divide(vectors, norms, out=vectors, where=norms > 0)
         return Encoded(vectors, counts, truncated)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, prompt included, before any is cut."""
-        encodings = self.tokenizer.encode_batch([self.prompt + text for text in texts], add_special_tokens=False)
-        return [len(row.ids) + sum(len(rest.ids) for rest in row.overflowing) for row in encodings]
+        return [count for chunk in _chunks(texts, self.prompt) for count in self._tokens.ids(chunk).counts.tolist()]
 
-    def _add_up(self, ids: list[list[int]], counts: NDArray[np.int64], sums: NDArray[np.float32]) -> None:
-        """Adds the token vectors of each text into `sums`, a bounded number of tokens at a time.
-
-        Every text is added up by itself in the order of its tokens, so its vector does not depend on its neighbours.
-        """
-        ends = np.cumsum(counts)
-        start = 0
-        while start < len(ids):
-            before = int(ends[start - 1]) if start else 0
-            stop = max(start + 1, int(np.searchsorted(ends, before + TOKENS_PER_SUM, side="right")))
-            tokens = np.fromiter(
-                chain.from_iterable(ids[start:stop]), dtype=np.int64, count=int(ends[stop - 1]) - before
-            )
-            # Half precision is slow to widen, and most tokens of a batch occur more than once.
-            distinct, places = np.unique(tokens, return_inverse=True)
-            table = self.weights[distinct].astype(np.float32)
-            for row in range(start, stop):
-                last = int(ends[row]) - before
-                np.add.reduce(table[places[last - int(counts[row]) : last]], axis=0, out=sums[row])
-            start = stop
+    def _within_length(self, ids: Ids) -> Ids:
+        """The ids that count: all, or as many as the tokenizer file allows, from the end where it says so."""
+        limit, truncation = self.max_length, self.tokenizer.truncation
+        if limit is None or truncation is None or ids.counts.max(initial=0) <= limit:
+            return ids
+        counts = np.minimum(ids.counts, limit)
+        ends = np.cumsum(ids.counts)
+        place = np.arange(len(ids.flat)) - np.repeat(ends - ids.counts, ids.counts)
+        if truncation["direction"] == "left":
+            place = np.repeat(ids.counts, ids.counts) - 1 - place
+        return Ids(ids.flat[place < limit], counts)
 
     def fingerprint_parts(self) -> Mapping[str, str]:
         """What decides the vectors, by name; the same as for the torch tower of the same folder."""
@@ -154,6 +158,20 @@ class StaticEngine:
         save_file({"embedding.weight": np.ascontiguousarray(self.weights)}, str(folder / "model.safetensors"))
         # Not by its own save(), whose faults of the system are plain exceptions.
         (folder / "tokenizer.json").write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
+
+
+def _chunks(texts: Sequence[str], prompt: str) -> Iterator[list[str]]:
+    """The texts in order, prompt included, a bounded number of texts and of characters at a time."""
+    chunk: list[str] = []
+    characters = 0
+    for text in texts:
+        chunk.append(prompt + text)
+        characters += len(text)
+        if len(chunk) == TEXTS_PER_CHUNK or characters > CHARACTERS_PER_CHUNK:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
 
 
 def is_static_table(folder: Path) -> bool:

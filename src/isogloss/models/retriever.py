@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from isogloss.engines.protocol import Compute, Encoded, Engine
 from isogloss.engines.static import StaticEngine
+from isogloss.engines.truncated import whole_engine
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
 from isogloss.models.bank_workers import ModelSource, shard_maker
 from isogloss.models.encoding_checks import check_choice, languages_of, place_of, refuse_empty, shown
@@ -262,6 +263,9 @@ class Retriever:
         by_text = languages_of(texts, languages)
         whole = [tower.whole_text(text) for text in texts]
         refuse_empty(texts, whole, role)
+        engine = whole_engine(tower.engine)
+        if isinstance(engine, StaticEngine):
+            engine.prove(whole, by_text)
         with encoding_bar(f"Encoding {role} texts", len(whole), show=progress) as advance:
             encoded = tower.engine.encode(whole, progress=advance)
         refuse_empty(texts, whole, role, encoded)

@@ -31,8 +31,10 @@ def hidden_candidates(
         hidden = hidden | equal
     if false_negatives:
         same_anchor = same_text(anchor_ids, anchor_ids)
-        if int(same_anchor.sum()) > len(anchor_ids):  # else every anchor is its own only equal
-            hidden = hidden | ((same_anchor.float() @ equal.float()) > 0)
+        again = torch.nonzero(same_anchor.sum(dim=1) > 1).flatten()  # the other rows have no equal but themselves
+        if len(again):
+            answers = (same_anchor[again][:, again].float() @ equal[again].float()) > 0
+            hidden = hidden.index_copy(0, again, hidden[again] | answers)
     return hidden
 
 

@@ -80,7 +80,7 @@ def test_mkqa(tmp_path):
         ("7.no", "nb"),
     ]
     assert mkqa.qrels["7.de"] == {"1": 1, "2": 1}
-    assert (mkqa.queries[0].metadata["answers"], mkqa.licence) == (("Czechia", "Bohemia"), "CC BY 3.0")
+    assert (mkqa.queries[0].metadata["answers"], mkqa.licence) == (("Czechia", "Bohemia"), "CC BY-SA 3.0")
 
 
 def test_faults_of_questions_and_passages_come_together(tmp_path):
@@ -125,6 +125,57 @@ def test_neuclir(tmp_path):
     assert found.mixed_pool().qrels["200.zh"] == {"f1": 1, "z1": 3, "z2": 0}
     assert found.pair("en", "fa").qrels == {"200.en": {"f1": 1}}
     assert found.passages[1].title == "河"
+
+
+DOCUMENTS = {"zho": [{"id": "z1", "title": "河", "text": "易北河"}], "fas": [{"id": "f1", "title": "", "text": "رود"}]}
+OF_ALL = ["200 0 z1 3", "200 0 f1 1"]
+LAYOUTS = {
+    "2022": {
+        "topics.0720.utf8.jsonl": None,
+        "2022-qrels.zho": OF_ALL[:1],
+        "2022-qrels.fas": OF_ALL[1:],
+        "2022-qrels.all": OF_ALL,
+        "data/zho-00000-of-00001.jsonl.gz": "zho",
+        "data/fas-00000-of-00001.jsonl.gz": "fas",
+    },
+    "2022, all languages in one": {
+        "topics.0720.utf8.jsonl": None,
+        "2022-qrels.all": OF_ALL,
+        "zho/docs.jsonl": "zho",
+        "fas/docs.jsonl": "fas",
+    },
+    "2023": {
+        "neuclir-2023-topics.0605.jsonl": None,
+        "qrels.final.gains": OF_ALL,
+        "qrels.final.gains.zho": OF_ALL[:1],
+        "qrels.final.gains.fas": OF_ALL[1:],
+        "qrels.final.gains.rus": ["200 0 r1 1"],
+        "data/zho/docs.jsonl": "zho",
+        "data/fas/docs.jsonl": "fas",
+    },
+    "HC4": {
+        "test.topics.v1-0.jsonl": None,
+        "zho/test.qrels.v1-0.txt": OF_ALL[:1],
+        "fas/test.qrels.v1-0.txt": OF_ALL[1:],
+        "zho/hc4_docs.jsonl": "zho",
+        "fas/hc4_docs.jsonl": "fas",
+    },
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_neuclir_as_it_is_distributed(tmp_path, layout):
+    english = {"lang": "eng", "source": "original", "topic_title": "Elbe", "topic_description": "Where is it?"}
+    topic = {"topic_id": "200", "languages_with_qrels": ["fas", "zho"], "topics": [english]}
+    for name, content in LAYOUTS[layout].items():
+        lines = [topic] if content is None else DOCUMENTS[content] if isinstance(content, str) else content
+        written = write_lines(tmp_path / "neuclir" / name, lines)
+        if name.endswith(".gz"):
+            written.write_bytes(gzip.compress(written.read_bytes()))
+    found = load(tmp_path / "neuclir")
+    assert (found.name, found.licence) == ("neuclir", "ODC-By 1.0")
+    assert found.qrels == {"200.en": {"f1": 1, "z1": 3}}
+    assert found.passage_languages == ("fa", "zh")
 
 
 def test_neuclir_judgements_must_fit(tmp_path):

@@ -20,7 +20,14 @@ from tests.docs.blocks import Block, Command
 
 # Many steps say nothing that two of them do not say, and few texts have few ranks.
 FEW = {
-    "mine": ("ranks=[1,12]", "query_ranks=[1,12]", "negatives=2", "negative_queries=2", "near_duplicate=2"),
+    "mine": (
+        "ranks=[1,12]",
+        "query_ranks=[1,12]",
+        "negatives=2",
+        "negative_queries=2",
+        "near_duplicate=2",
+        "fraction=null",
+    ),
     "train": ("train.max_steps=2", "train.logging_steps=1", "train.save_strategy=no", "train.warmup_steps=0"),
     "generator train": ("train.max_steps=2", "train.eval_steps=1", "train.save_steps=2", "train.warmup_steps=0"),
     # A generator of two steps writes nothing that a filter would keep.
@@ -81,7 +88,9 @@ class PageRun:
             line = ["bash", "-euo", "pipefail", "-c", self._here(command.line)]
             done = subprocess.run(line, capture_output=True, text=True, cwd=self.folder)
             code, printed = done.returncode, done.stdout + done.stderr
-        assert (code != 0) == _shows_a_fault(command.printed), f"{block}: exit code {code} of {' '.join(words)}\n{printed}"
+        assert (code != 0) == _shows_a_fault(command.printed), (
+            f"{block}: exit code {code} of {' '.join(words)}\n{printed}"
+        )
         if exact and command.printed:
             assert matches(command.printed, printed), f"{block}: it printed\n{printed}"
 
@@ -156,5 +165,3 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"{address} does not answer")
-
-

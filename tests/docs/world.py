@@ -29,7 +29,7 @@ def make_world(folder: Path) -> Path:
     xquad = ("ar", "de", "en", "th", "zh")
     _beir(data / "retrieval" / "xquad", passages, questions, subjects, {tag: tag for tag in xquad})
     _beir(data / "retrieval" / "iapp-th", passages, questions, subjects, {"th": "th"})
-    _beir(data / "retrieval" / "afriqa", passages, questions, subjects, {tag: "en" for tag in AFRICAN})
+    _beir(data / "retrieval" / "afriqa", passages, questions, subjects, dict.fromkeys(AFRICAN, "en"))
     _write(folder / "corpus.jsonl", _corpus(passages, subjects, xquad))
     english = [{"query": row.query, "positive": row.passage, "lang": "en"} for row in demo_rows()[:48]]
     for name in ("en-medquad", "en-squad-sentences", "en-nq-qed"):
@@ -71,7 +71,9 @@ def _question(texts: Mapping[str, str], language: str) -> str:
     return _african(texts, language) if language in AFRICAN else _in(texts, language)
 
 
-def _corpus(passages: Mapping[str, Mapping[str, str]], subjects: list[str], tags: Iterable[str]) -> list[dict[str, str]]:
+def _corpus(
+    passages: Mapping[str, Mapping[str, str]], subjects: list[str], tags: Iterable[str]
+) -> list[dict[str, str]]:
     return [
         {"_id": f"para{number:03}.{tag}", "title": "", "text": _in(passages[subject], tag), "lang": tag}
         for tag in tags

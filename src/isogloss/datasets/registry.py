@@ -89,7 +89,12 @@ LAYOUTS = (
         _has_questions,
         read_open_answers,
     ),
-    Layout("neuclir", "topics.jsonl, qrels.zho, docs/zho.jsonl", lambda p: bool(neuclir_files(p)), read_neuclir),
+    Layout(
+        "neuclir",
+        "topics.0720.utf8.jsonl, 2022-qrels.zho, zho/docs.jsonl",
+        lambda p: bool(neuclir_files(p)),
+        read_neuclir,
+    ),
     Layout(
         "aligned",
         "deu_Latn.devtest, newstest2019-ref.deu.txt, tatoeba.deu-eng.deu",
@@ -156,8 +161,8 @@ KNOWN_SETS = {
         KnownSet("flores200", "CC BY-SA 4.0", (), "facebookresearch/flores (devtest)", size="204 × 1,012"),
         KnownSet("ntrex", "CC BY-SA 4.0", (), "MicrosoftTranslator/NTREX", size="128 × 1,997"),
         KnownSet("xor-retrieve", "MIT", ("ar", "bn", "fi", "ja", "ko", "ru", "te"), "AkariAsai/XORQA"),
-        KnownSet("mkqa", "CC BY 3.0", (), "apple/ml-mkqa", size="26 × 10,000"),
-        KnownSet("neuclir", "by licence of Common Crawl News", ("en", "fa", "ru", "zh"), "hltcoe/neuclir"),
+        KnownSet("mkqa", "CC BY-SA 3.0", (), "apple/ml-mkqa", size="26 × 10,000"),
+        KnownSet("neuclir", "ODC-By 1.0", ("en", "fa", "ru", "zh"), "trec.nist.gov, NeuCLIR/download-collection"),
         KnownSet("flores-sib200", "CC BY-SA 4.0", (), "dadelani/sib-200"),
     )
 }

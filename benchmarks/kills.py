@@ -1,6 +1,6 @@
 """Kills encode, index and changes with SIGKILL at random points, and looks for every document that was acknowledged.
 
-    python -m benchmarks.kills --corpus corpus/part-00.jsonl.gz --work FOLDER [--kills 10] [--seed 1]
+    python -m benchmarks.kills --corpus FOLDER --work FOLDER [--kills 10] [--seed 1]
 
 Each of the three is killed so many times after a random amount of its own CPU time, started again each time, and ended
 at last. A bank acknowledges the shards that its manifest names; a build acknowledges when it returns; a change
@@ -67,7 +67,7 @@ def killed_encode(corpus: str, bank: Path, kills: int, chance: random.Random) ->
     acknowledged: set[tuple[str, str, str]] = set()
     hit = 0
     for _ in range(kills):
-        hit += run_and_kill(command, chance.uniform(0.5, 5)) is not None
+        hit += run_and_kill(command, chance.uniform(1, 6)) is not None
         acknowledged |= _shards(bank)
     ended(command)
     opened = Bank.open(bank)
@@ -85,7 +85,7 @@ def killed_encode(corpus: str, bank: Path, kills: int, chance: random.Random) ->
 def killed_build(bank: Path, index: Path, kills: int, chance: random.Random) -> dict[str, Any]:
     """Builds; each passage of the bank has to be there once, and the lexical index with them."""
     command = [*ISOGLOSS, "index", str(bank), "--out", str(index), "--json"]
-    hit = sum(run_and_kill(command, chance.uniform(0.5, 4)) is not None for _ in range(kills))
+    hit = sum(run_and_kill(command, chance.uniform(1, 4)) is not None for _ in range(kills))
     if EmbeddedIndex.open(index).about.building:
         ended(command)
     wanted = set(Bank.open(bank).ids)
@@ -105,7 +105,7 @@ def killed_changes(index: Path, kills: int, chance: random.Random) -> dict[str, 
     hit = acknowledged = lost = 0
     for kill in range(kills):
         first = kill * 1_000_000
-        lines = run_and_kill([sys.executable, "-c", CHANGES, str(index), str(first)], chance.uniform(1.5, 5)) or []
+        lines = run_and_kill([sys.executable, "-c", CHANGES, str(index), str(first)], chance.uniform(1.5, 4)) or []
         hit += 1
         numbers = [int(line) for line in lines]
         acknowledged += len(numbers)

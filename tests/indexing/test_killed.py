@@ -1,8 +1,9 @@
 """What was acknowledged outlives a killed process.
 
 1. A writer killed with SIGKILL at any moment loses no write that had returned; the index opens and is whole.
-2. A build killed at any moment, in the graph too, goes on when it is run again: every passage is there once and in a
-   graph, and no unfinished graph is left.
+2. A build killed at any moment goes on when it is run again: every passage is there once and has its code, and no
+   unfinished part is left.
+3. Nothing else that a killed writer was making stays, and nothing of another index is touched.
 """
 
 from __future__ import annotations
@@ -89,6 +90,19 @@ def test_no_acknowledged_write_is_lost(tmp_path: Path) -> None:
         assert next(iter(index.search(vector[None], k=1)[0])) == name
         there = found
         index.close()
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    beside = [tmp_path / ".partial-01234567-index", tmp_path / ".partial-01234567-other-index"]
+    for folder in beside:
+        folder.joinpath("qdrant").mkdir(parents=True)
+    EmbeddedIndex.create(tmp_path / "index", ABOUT).close()
+    assert [folder.exists() for folder in beside] == [False, True]
+    inside = tmp_path / "index" / ".partial-01234567-lexical"
+    inside.mkdir()
+    (tmp_path / "index" / ".partial-01234567-index.json").write_text("{")
+    EmbeddedIndex.open(tmp_path / "index").close()
+    assert sorted(entry.name for entry in (tmp_path / "index").iterdir()) == ["index.json", "qdrant"]
 
 
 def test_killed_build_goes_on(tmp_path: Path) -> None:

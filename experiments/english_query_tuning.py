@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from experiments.design import UNTRAINED, Arm, Contrast, EvaluationSet, Experiment, Json, Workspace
 from experiments.page import table
-from experiments.rows import held_out, made, place, set_of_rows
-from isogloss.datasets import load, read_rows
-from isogloss.records import EvalSet
+from experiments.rows import held_out, made, part_of, place, set_of_rows
+from isogloss.datasets import read_rows
 
 ROWS = "{data}/train/en-medquad.jsonl.gz"
 HELD_OUT = 0.06
@@ -31,14 +28,7 @@ def prepare(workspace: Workspace) -> None:
     # The file is sorted by its sites; the hash of a passage shuffles it.
     made(workspace.work / "rows.jsonl", lambda: sorted(kept, key=lambda row: place(row.passage))[:TRAINED_ROWS])
     made(workspace.work / "medical", lambda: set_of_rows("medical", apart))
-    made(workspace.work / "xquad", lambda: _xquad(workspace))
-
-
-def _xquad(workspace: Workspace) -> EvalSet:
-    """A quarter of XQuAD's questions, each in all languages, over all paragraphs."""
-    whole = load(workspace.data / "retrieval" / "xquad")
-    kept = tuple(query for query in whole.queries if place(query.parallel_id or query.id) < QUESTIONS_SHARE)
-    return replace(whole, queries=kept, qrels={query.id: whole.qrels[query.id] for query in kept})
+    made(workspace.work / "xquad", lambda: part_of(workspace.data / "retrieval" / "xquad", QUESTIONS_SHARE))
 
 
 def _arm(rate: str) -> Arm:

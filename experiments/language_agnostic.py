@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,11 +11,9 @@ import numpy as np
 
 from experiments.design import Arm, Contrast, EvaluationSet, Experiment, Json, Workspace, as_overrides
 from experiments.page import table
-from experiments.rows import made, place
-from isogloss.datasets import load
+from experiments.rows import made, part_of
 from isogloss.datasets.parallel import read_multiway
 from isogloss.recipe import NewModelSettings
-from isogloss.records import EvalSet
 from isogloss.training.start import start_model
 
 PAIRED = ("de", "hi", "ru", "zh")
@@ -42,7 +39,7 @@ def prepare(workspace: Workspace) -> None:
     made(pairs, partial(_lines, workspace, ("en", *PAIRED), 0))
     made(plain, partial(_lines, workspace, UNPAIRED, 1))
     made(workspace.work / "flores.jsonl.gz", partial(_flores, workspace))
-    made(workspace.work / "xquad", partial(_xquad, workspace))
+    made(workspace.work / "xquad", partial(part_of, workspace.data / "retrieval" / "xquad", QUESTIONS_SHARE))
     settings = NewModelSettings(
         parallel=[str(pairs), str(plain)],
         rows=[workspace.fill(path) for path in LABELS],
@@ -106,13 +103,6 @@ def _flores(workspace: Workspace) -> list[dict[str, Any]]:
     languages = ("en", *PAIRED, *UNPAIRED)
     lines = [{"_id": name, **{one: texts[one] for one in languages}} for name, texts in read_multiway(path)]
     return lines[:FLORES_SENTENCES]
-
-
-def _xquad(workspace: Workspace) -> EvalSet:
-    """A third of XQuAD's questions, each in all languages, over all paragraphs: measuring is most of the time."""
-    whole = load(workspace.data / "retrieval" / "xquad")
-    kept = tuple(query for query in whole.queries if place(query.parallel_id or query.id) < QUESTIONS_SHARE)
-    return replace(whole, queries=kept, qrels={query.id: whole.qrels[query.id] for query in kept})
 
 
 def to_english(languages: Collection[str]) -> tuple[str, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from isogloss.datasets import row_record
+from isogloss.datasets import load, row_record
 from isogloss.datasets.beir_writing import write_beir
 from isogloss.files import write_jsonl
 from isogloss.records import EvalSet, Row, Text
@@ -44,6 +45,13 @@ def set_of_rows(name: str, rows: Sequence[Row], others: Iterable[Row] = ()) -> E
             queries.append(Text(asked[question], row.query, row.query_language))
         qrels.setdefault(asked[question], {})[passages[row.title, row.passage].id] = 1
     return EvalSet(name, tuple(queries), tuple(passages.values()), qrels)
+
+
+def part_of(path: Path, share: float) -> EvalSet:
+    """A share of a set's questions, each in all its languages, over all passages: measuring takes time."""
+    whole = load(path)
+    kept = tuple(query for query in whole.queries if place(query.parallel_id or query.id) < share)
+    return replace(whole, queries=kept, qrels={query.id: whole.qrels[query.id] for query in kept})
 
 
 def made(place_: Path, make: Callable[[], EvalSet | Iterable[Row | dict[str, Any]]]) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text as Line
 
-from isogloss.cli.encode import ModelOption
+from isogloss.cli.options import ModelOption
 from isogloss.cli.output import DryRunFlag, JsonFlag, Reporter, SetOption, reported_errors
 from isogloss.datasets import DEMO_SET
 

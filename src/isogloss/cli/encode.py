@@ -9,6 +9,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Table
 
+from isogloss.cli.options import ModelOption
 from isogloss.cli.output import DryRunFlag, JsonFlag, Reporter, SetOption, reported_errors
 from isogloss.cli.settings import with_overrides
 
@@ -23,7 +24,6 @@ CorpusArgument = Annotated[
     ),
 ]
 BankOption = Annotated[Path, typer.Option("--out", metavar="BANK", help="Folder of the bank.")]
-ModelOption = Annotated[str, typer.Option("--model", help="Model folder, hub name, or 'bundled'.")]
 
 
 class EncodeSettings(BaseModel):

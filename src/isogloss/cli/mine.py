@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from isogloss.cli.encode import ModelOption
+from isogloss.cli.options import ModelOption
 from isogloss.cli.output import DryRunFlag, JsonFlag, Reporter, SetOption, reported_errors
 from isogloss.cli.settings import with_overrides
 from isogloss.errors import Fault, UsageError, raise_faults

@@ -8,14 +8,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
 
 from isogloss.errors import FileError, IsoglossError, UsageError
 from isogloss.files.system import as_file_error
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 
 class Exit(IntEnum):
@@ -48,10 +51,20 @@ class Reporter:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
+
+    @cached_property
+    def console(self) -> Console:
+        """Standard output, for tables and the like; imported when there are any."""
+        from rich.console import Console
+
         width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
         # Paths, ids and texts may hold [brackets] and :colons:, which rich would take for its own marks.
-        self.console = Console(quiet=as_json, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
-        self.notes = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        return Console(quiet=self.as_json, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+
+    def line(self, text: str, *, bold: bool = False) -> None:
+        """Shows one line of plain text to people."""
+        if not self.as_json:
+            typer.secho(text, bold=bold)
 
     def show(self, *parts: RenderableType) -> None:
         """Shows text or a table to people."""
@@ -59,7 +72,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Says something beside the result, on standard error."""
-        self.notes.print(text)
+        typer.echo(text, err=True)
 
     def result(self, value: Any) -> None:
         """Prints the result for programs."""

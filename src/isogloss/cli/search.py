@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text as Line
 
-from isogloss.cli.encode import ModelOption
+from isogloss.cli.options import ModelOption
 from isogloss.cli.output import JsonFlag, Reporter, reported_errors
 from isogloss.errors import Fault, UsageError, raise_faults
 
@@ -76,8 +76,8 @@ def show_hits(reporter: Reporter, hits: list[Hit]) -> None:
         passage = hit.passage
         head = f"{hit.rank:>3}  {hit.score:.3f}  {passage.language or '–':<8} {passage.id}"
         body = f"{passage.title}  {passage.text}" if passage.title else passage.text
-        reporter.show(Line(head, style="bold"))
-        reporter.show(Line(f"     {body}"))
+        reporter.line(head, bold=True)
+        reporter.line(f"     {body}")
 
 
 def _metadata(given: list[str]) -> dict[str, list[Value]]:
@@ -88,7 +88,7 @@ def _metadata(given: list[str]) -> dict[str, list[Value]]:
         key, equals, value = pair.partition("=")
         if not key or not equals:
             faults.append(Fault(f"--metadata {pair}", "is no KEY=VALUE"))
-        meant: dict[str, Value] = {"true": True, "false": False} | ({value: int(value)} if value.isdecimal() else {})
+        meant: Mapping[str, Value] = {"true": True, "false": False} | ({value: int(value)} if value.isdecimal() else {})
         wanted.setdefault(key, []).extend([value, meant[value]] if value in meant else [value])
     raise_faults(UsageError, "--metadata", faults)
     return wanted

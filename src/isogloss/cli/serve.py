@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from isogloss.cli.encode import ModelOption
+from isogloss.cli.options import ModelOption
 from isogloss.cli.output import JsonFlag, Reporter, SetOption, reported_errors
 from isogloss.cli.settings import with_overrides
 from isogloss.errors import MissingExtraError

@@ -113,7 +113,7 @@ class StaticEngine:
             counts[start:stop] = kept.counts
             vectors[start:stop] = self._sums.add_up(kept)
             if progress is not None:
-                progress(len(chunk))
+                progress(len(chunk), int(kept.counts.sum()))
             start = stop
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         np.divide(vectors, norms, out=vectors, where=norms > 0)

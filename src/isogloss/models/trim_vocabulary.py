@@ -155,7 +155,7 @@ def trim_vocabulary(
 
 def _refuse_exports(source: Path) -> None:
     described = read_model_folder(source, source.name)
-    if described.is_exported and not described.is_static:
+    if described.exported_as is not None and not described.is_static:
         raise ModelError(
             f"{source} holds graphs, whose tables cannot be trimmed",
             next_step="Trim the model that it was exported from, and export the result.",

@@ -72,9 +72,11 @@ class Screen:
         margins = (2 * passages.shape[1] + 8) * UNIT_ROUNDOFF * self._norms * norm
         found: list[NDArray[np.int64]] = []
         most = MOST_PAIRS * len(passages) * len(self._norms)
-        for first in range(0, len(passages), ROWS_AT_ONCE):
-            products = self._product(passages[first : first + ROWS_AT_ONCE])
-            if np.isneginf(floors).any():
+        unknown = bool(np.isneginf(floors).any())
+        at_once = len(passages) if unknown else ROWS_AT_ONCE  # floors of all rows are higher than those of some
+        for first in range(0, len(passages), at_once):
+            products = self._product(passages[first : first + at_once])
+            if unknown:
                 floors = np.maximum(floors, _reached(products, k) - margins)
             limits = np.nextafter((floors - margins).astype(np.float32), np.float32(-np.inf))
             found.append(np.flatnonzero(products >= limits) + first * len(self._norms))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from isogloss.training.mining.cost import Estimate
 from isogloss.training.mining.selection import Selection
 
 UNKNOWN_LANGUAGE = "unknown"
@@ -69,32 +70,6 @@ def joined(parts: list[Tallies]) -> Tallies:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """What a mining will cost, measured on a sample of it before it starts.
-
-    Attributes:
-        rows: Rows to mine.
-        rows_done: Those of them that an earlier, stopped run has mined.
-        passages: Passages that are searched.
-        seconds: Time of encoding the queries and of all searches; rules and teacher not counted.
-        memory: Bytes that the search holds at once, beside the bank's ids.
-    """
-
-    rows: int
-    rows_done: int
-    passages: int
-    seconds: float
-    memory: int
-
-    def __str__(self) -> str:
-        done = f" ({self.rows_done} are mined already)" if self.rows_done else ""
-        return (
-            f"{self.rows} rows{done} over {self.passages} passages: about {self.seconds:.0f} s of search, "
-            f"{self.memory / 2**20:.0f} MB of memory for it."
-        )
-
-
-@dataclass(frozen=True)
 class MiningReport:
     """What a mining did.
 
@@ -123,6 +98,8 @@ class MiningReport:
             "passages": self.estimate.passages,
             "unpaired": self.unpaired,
             "estimated_seconds": round(self.estimate.seconds, 3),
+            "estimated_memory": self.estimate.memory,
+            "estimated_disk": self.estimate.disk,
             "seconds": round(self.seconds, 3),
             "languages": {
                 kind: {language: tally.to_json() for language, tally in sorted(languages.items())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +14,14 @@ from isogloss.datasets import read_corpus, read_parallel, row_record
 from isogloss.engines.bank import Bank
 from isogloss.errors import DataError, FileError, UsageError
 from isogloss.files import write_jsonl
-from isogloss.indexing.exact import VectorTable, search
 from isogloss.models.retriever import Retriever
 from isogloss.progress import progress_bar
 from isogloss.records import Row, Text
 from isogloss.training.mining.clear import QueryMiner, pair_questions
+from isogloss.training.mining.cost import SAMPLE, Estimate, estimate_cost
 from isogloss.training.mining.known_answers import KnownAnswers, text_key
 from isogloss.training.mining.passages import PassageMiner
-from isogloss.training.mining.report import UNKNOWN_LANGUAGE, Estimate, MiningReport, Tallies, Tally, joined
+from isogloss.training.mining.report import UNKNOWN_LANGUAGE, MiningReport, Tallies, Tally, joined
 from isogloss.training.mining.selection import Selection
 from isogloss.training.mining.settings import MiningSettings
 from isogloss.training.mining.teacher import Teacher, teacher_scores
@@ -28,7 +29,6 @@ from isogloss.training.mining.work import WorkFolder, digest_of
 from isogloss.training.sources.reading import expand, read_rows
 
 Purpose = Literal["retrieval", "clear"]
-SAMPLE = 32
 
 
 @dataclass(frozen=True)
@@ -245,21 +245,20 @@ def _plan(
 def _estimate(
     task: MiningTask, retriever: Retriever, rows: Sequence[Row], done: int, passages: Sequence[Text] | None
 ) -> Estimate:
-    """Encodes and searches a sample, and multiplies."""
-    count = len(_opened(task, retriever)) if passages is None else len(passages)
-    began = time.perf_counter()
-    sample = retriever.encode_query([row.query for row in rows[:SAMPLE]])
-    encoded = time.perf_counter()
-    block = min(task.settings.block, count)
-    table = VectorTable([str(number) for number in range(block)], sample[[n % len(sample) for n in range(block)]])
-    search(sample, [str(number) for number in range(len(sample))], table, k=task.settings.ranks[1])
-    searched = time.perf_counter() - encoded
-    left = (len(rows) - done) / len(sample)
-    seconds = left * (encoded - began + searched * len(task.settings.languages) * count / block)
-    at_once = min(task.settings.rows_at_once, len(rows))
-    # Scores of 512 queries and a block in float64, float32 and as keys; twice the best keys; the block as integers.
-    memory = 512 * block * 20 + at_once * task.settings.ranks[1] * 16 + block * retriever.dimension * 16
-    return Estimate(len(rows), done, count, seconds, memory)
+    """Encodes a sample of the queries, searches a block of made-up vectors, and multiplies."""
+    bank = _opened(task, retriever) if passages is None else None
+    texts = itertools.islice(bank.texts(), SAMPLE) if bank is not None else (passages or ())[:SAMPLE]
+    lengths = [len(retriever.passage.whole_text(text).encode()) for text in texts]
+    return estimate_cost(
+        task.settings,
+        rows=[len(row.query.encode()) + len(row.passage.encode()) for row in rows],
+        done=done,
+        passages=len(bank) if bank is not None else len(passages or ()),
+        passage_bytes=sum(lengths) / max(len(lengths), 1),
+        dimension=retriever.dimension,
+        encode=lambda: retriever.encode_query([row.query for row in rows[:SAMPLE]]),
+        new_bank=bank is None,
+    )
 
 
 def _part(rows: Sequence[Row], number: int, task: MiningTask) -> Sequence[Row]:

@@ -1,0 +1,111 @@
+"""What a mining will cost in time, memory and disk, said before it starts.
+
+Vectors are streamed: of them a block at a time is in memory, however many there are. What grows is kept by row and by
+passage: rows with their texts and known answers, and the ids and languages of the passages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isogloss.indexing.exact import QUERIES_AT_ONCE, VectorTable, search
+from isogloss.training.mining.settings import MiningSettings
+
+SAMPLE = 32
+_ROW_BYTES = 2_500  # a row, its keys and its known answers, beside its texts
+_PASSAGE_BYTES = 400  # id, language and place of a passage
+_PAIR_BYTES = 28  # score of a query and a passage in float64 and float32, and its key, where everything is compared
+_HALF, _SINGLE, _DOUBLE = 2, 4, 8
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a mining will cost.
+
+    Attributes:
+        rows: Rows to mine.
+        rows_done: Those of them that an earlier, stopped run has mined.
+        passages: Passages that are searched.
+        seconds: Time of encoding the queries and of all searches, measured on samples; rules and teacher not counted.
+        memory: Bytes that it holds beside the model.
+        disk: Bytes that it writes: the rows twice, parts and file, of which the parts go in the end; and a bank where
+            it makes one.
+    """
+
+    rows: int
+    rows_done: int
+    passages: int
+    seconds: float
+    memory: int
+    disk: int
+
+    def __str__(self) -> str:
+        done = f" ({self.rows_done:,} are mined already)" if self.rows_done else ""
+        return (
+            f"{self.rows:,} rows{done} over {self.passages:,} passages: about {self.seconds:,.0f} s of search, "
+            f"{self.memory / 2**20:,.0f} MB of memory beside the model, {self.disk / 2**20:,.0f} MB of disk."
+        )
+
+
+def estimate_cost(
+    settings: MiningSettings,
+    *,
+    rows: Sequence[int],
+    done: int,
+    passages: int,
+    passage_bytes: float,
+    dimension: int,
+    encode: Callable[[], Any],
+    new_bank: bool,
+) -> Estimate:
+    """Measures samples and multiplies.
+
+    Args:
+        settings: How many negatives, from how many ranks, how much at once.
+        rows: Bytes of the texts of each row.
+        done: Rows that are mined already.
+        passages: Passages that are searched.
+        passage_bytes: Mean length of a passage.
+        dimension: Length of a vector.
+        encode: Encodes `SAMPLE` queries, or all where there are fewer.
+        new_bank: Whether a bank is made of the passages first; its encoding is not in the time.
+    """
+    began = time.perf_counter()
+    encode()
+    encoding = (time.perf_counter() - began) / max(min(SAMPLE, len(rows)), 1)
+    at_once = max(min(settings.rows_at_once, len(rows)), 1)
+    block = max(min(settings.block, passages), 1)
+    searching = _search_seconds(at_once, block, dimension, settings.ranks[1]) * passages / block / at_once
+    seconds = (len(rows) - done) * (encoding + searching * len(settings.languages))
+    negatives = len(rows) * settings.negatives * passage_bytes
+    bank = passages * (passage_bytes + dimension * _HALF) if new_bank else 0
+    return Estimate(
+        rows=len(rows),
+        rows_done=done,
+        passages=passages,
+        seconds=seconds,
+        memory=int(
+            sum(rows)
+            + len(rows) * _ROW_BYTES
+            + passages * _PASSAGE_BYTES
+            + block * dimension * (_SINGLE + _DOUBLE)
+            + min(at_once, QUERIES_AT_ONCE) * block * _PAIR_BYTES
+            + at_once * settings.ranks[1] * 2 * _DOUBLE
+        ),
+        disk=int(2 * (sum(rows) + negatives) + bank),
+    )
+
+
+def _search_seconds(queries: int, passages: int, dimension: int, k: int) -> float:
+    """Time of a search among made-up vectors of one block."""
+    generator = np.random.default_rng(0)
+    vectors = generator.standard_normal((queries + passages, dimension)).astype(np.float32)
+    table = VectorTable([str(number) for number in range(passages)], vectors[queries:])
+    began = time.perf_counter()
+    search(vectors[:queries], [str(number) for number in range(queries)], table, k=k)
+    return time.perf_counter() - began

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -141,3 +143,16 @@ def test_the_checks_can_fail(tmp_path):
     broken = Block(ROOT / "README.md", 1, "python", "raise ValueError('seen')", {})
     with pytest.raises(ValueError, match="seen"):
         PageRun(tmp_path, ExitStack()).run(broken)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_the_unit_is_well_formed(tmp_path):
+    (unit,) = (block.code for block in ALL if block.language == "ini" and "[Unit]" in block.code)
+    (tmp_path / "isogloss.service").write_text(unit, encoding="utf-8")
+    command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / "isogloss.service")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    lines = [line for line in done.stderr.splitlines() if "isogloss.service:" in line]
+    assert [
+        line for line in lines if "is not executable" not in line
+    ] == []  # the program is not installed in /opt here
+    assert any("is not executable" in line for line in lines), done.stderr

@@ -52,7 +52,7 @@ def _failure(failure: Failure, system: str, former: str | None) -> Html:
         element("blockquote", failure.query.text, lang=failure.query.language, dir=direction(failure.query)),
         element(
             "div",
-            element("h4", "Relevant: ", _label(failure.answer)),
+            element("h3", "Relevant: ", _label(failure.answer)),
             element("p", _text(failure.answer), lang=failure.answer.language, dir=direction(failure.answer)),
             class_="answer",
         ),
@@ -80,7 +80,7 @@ def _ranking(system: str, results: Sequence[Shown]) -> Html:
         for shown in results
     ]
     content = element("ol", items) if items else element("p", "Nothing was found.")
-    return element("div", element("h4", f"{system} found"), content)
+    return element("div", element("h3", f"{system} found"), content)
 
 
 def _label(text: Text) -> str:
@@ -89,4 +89,8 @@ def _label(text: Text) -> str:
 
 def _text(text: Text) -> str:
     whole = f"{text.title}: {text.text}" if text.title else text.text
-    return whole if len(whole) <= SHOWN_CHARACTERS else f"{whole[:SHOWN_CHARACTERS].rstrip()} …"
+    if len(whole) <= SHOWN_CHARACTERS:
+        return whole
+    cut = whole[:SHOWN_CHARACTERS]
+    at_a_space = cut.rpartition(" ")[0]  # scripts without spaces are cut anywhere
+    return f"{at_a_space if len(at_a_space) > 0.8 * len(cut) else cut.rstrip()} …"

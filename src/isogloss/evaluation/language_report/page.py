@@ -127,10 +127,7 @@ def _tabs(group: str, measures: Sequence[str], tables: Sequence[Html]) -> Html:
         )
         for number, measure in enumerate(measures)
     ]
-    panels = [
-        element("section", panel, class_=f"p{number}", aria_label=measures[number])
-        for number, panel in enumerate(tables)
-    ]
+    panels = [element("div", panel, class_=f"p{number}") for number, panel in enumerate(tables)]
     return element("div", buttons, panels, class_="tabs", role="group", aria_label="Measure")
 
 

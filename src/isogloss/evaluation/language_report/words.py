@@ -65,10 +65,10 @@ def with_interval(value: Estimate | None) -> object:
 
 
 def percent(share: float | None) -> str:
-    """A share in percent; a dash where there is none, and never `0 %` for what is not 0."""
+    """A share in percent; a dash where there is none, and never `0 %` for what is not 0; unbreakable."""
     if share is None:
         return "–"
-    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+    return "< 0.1\u00a0%" if 0 < share < 0.001 else f"{100 * share:.1f}\u00a0%"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -78,10 +78,7 @@ def listed(names: Sequence[str]) -> str:
 
 def table(caption: str, header: Sequence[object], rows: Sequence[Html], *, class_: str = "rows") -> Html:
     """A table in a box that scrolls by itself, also with the keyboard."""
-    columns = [
-        name if isinstance(name, Html) and name.startswith("<th") else element("th", name, scope="col")
-        for name in header
-    ]
+    columns = [_heading(name) for name in header]
     body = element(
         "table",
         element("caption", caption),
@@ -90,3 +87,10 @@ def table(caption: str, header: Sequence[object], rows: Sequence[Html], *, class
         class_=class_,
     )
     return element("div", body, class_="scroll", tabindex=0, role="region", aria_label=caption)
+
+
+def _heading(name: object) -> Html:
+    """A cell of the head; the corner above the rows' names heads nothing."""
+    if isinstance(name, Html) and name.startswith("<th"):
+        return name
+    return element("th", name, scope="col") if name else element("td")

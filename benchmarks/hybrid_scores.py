@@ -30,8 +30,9 @@ HEADER = "| set | language | questions / passages | BM25 | model | both, by rank
 OPENING = f"""\
 # By meaning, by words, or by both
 
-{MEASURE} within a language, ± half of the 95 % bootstrap interval; `python -m benchmarks.hybrid_scores --data DATA` made
-it. *Seen*: the model was trained on these rows, so that only BM25's column is fair there. No set has Korean questions.
+{MEASURE} within a language, ± half of the 95 % bootstrap interval, made by
+`python -m benchmarks.hybrid_scores --data DATA`. *Seen*: the model was trained on these rows; only the column of BM25
+is fair there. No set has Korean questions.
 
 {HEADER}| --- | --- | ---: | ---: | ---: | ---: | ---: |
 """

@@ -1,9 +1,9 @@
 """The fenced blocks of a page, and what its comments say of them.
 
-    <!-- not run: a reason -->      the block is only checked for verbs and options that exist
-    <!-- file: name.yaml -->        the block is that file of the page's folder
-    <!-- printed -->                what the block's last command prints is compared with what stands there
-    <!-- setup: `$ command` -->     a command that the page leaves out, run before the next block
+<!-- not run: a reason -->      the block is only checked for verbs and options that exist
+<!-- file: name.yaml -->        the block is that file of the page's folder
+<!-- printed -->                what the block's last command prints is compared with what stands there
+<!-- setup: `$ command` -->     a command that the page leaves out, run before the next block
 """
 
 from __future__ import annotations

@@ -81,7 +81,9 @@ class PageRun:
             line = ["bash", "-euo", "pipefail", "-c", self._here(command.line)]
             done = subprocess.run(line, capture_output=True, text=True, cwd=self.folder)
             code, printed = done.returncode, done.stdout + done.stderr
-        assert (code != 0) == _shows_a_fault(command.printed), f"{block}: exit code {code} of {' '.join(words)}\n{printed}"
+        assert (code != 0) == _shows_a_fault(command.printed), (
+            f"{block}: exit code {code} of {' '.join(words)}\n{printed}"
+        )
         if exact and command.printed:
             assert matches(command.printed, printed), f"{block}: it printed\n{printed}"
 
@@ -156,5 +158,3 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"{address} does not answer")
-
-

@@ -74,7 +74,9 @@ def _command_lines() -> list[tuple[str, list[str]]]:
         if block.language == "dockerfile":
             found += [(str(block), json.loads(line)) for line in re.findall(r"^CMD (\[.*\])$", block.code, re.M)]
         if block.language == "ini":
-            found += [(str(block), line.split()) for line in re.findall(r"^ExecStart=\S*/(isogloss .*)$", block.code, re.M)]
+            found += [
+                (str(block), line.split()) for line in re.findall(r"^ExecStart=\S*/(isogloss .*)$", block.code, re.M)
+            ]
     return [(place, words[1:]) for place, words in found if words[0] == "isogloss"]
 
 

@@ -71,7 +71,9 @@ def _question(texts: Mapping[str, str], language: str) -> str:
     return _african(texts, language) if language in AFRICAN else _in(texts, language)
 
 
-def _corpus(passages: Mapping[str, Mapping[str, str]], subjects: list[str], tags: Iterable[str]) -> list[dict[str, str]]:
+def _corpus(
+    passages: Mapping[str, Mapping[str, str]], subjects: list[str], tags: Iterable[str]
+) -> list[dict[str, str]]:
     return [
         {"_id": f"para{number:03}.{tag}", "title": "", "text": _in(passages[subject], tag), "lang": tag}
         for tag in tags

@@ -57,7 +57,10 @@ def test_the_weights_are_those_without_it(tmp_path, tiny_transformer, towers, re
 def test_two_processes_with_it_end_as_one_without(tmp_path, tiny_transformer):
     base = shutil.copytree(tiny_transformer, tmp_path / "base")
     config = json.loads((base / "config.json").read_text("utf-8"))
-    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # two processes draw dropout of their own
+    config |= {
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }  # two processes draw dropout of their own
     (base / "config.json").write_text(json.dumps(config), encoding="utf-8")
     run_worker("train", json.dumps(content(tmp_path, base, checkpointing=True)), str(tmp_path / "two"), processes=2)
     train(parse_recipe(content(tmp_path, base, checkpointing=False)), tmp_path / "one")

@@ -52,7 +52,7 @@ def test_the_prompts_are_trained_with(tmp_path, tiny_transformer, prompts):
     assert found != pytest.approx(float(infonce(without, passages, temperature=0.1)), rel=2e-3)
 
 
-COLLAPSING = '''
+COLLAPSING = """
 from dataclasses import dataclass
 from isogloss.losses import term
 
@@ -61,7 +61,7 @@ from isogloss.losses import term
 class Together:
     def __call__(self, e):
         return 1 - (e.query @ e.passage.T).mean()
-'''
+"""
 
 
 def test_a_collapse_is_told_of(tmp_path, tiny_static, caplog):

@@ -1,7 +1,8 @@
 """A corpus is encoded, indexed, searched, changed and served by the program.
 
 1. Each way of searching finds what it should, in the languages asked for, and fewer hits than asked for are told.
-2. `--add`, `--update` and `--delete` change the index; a refused change leaves it as it was, and names the passage.
+2. `--add`, `--update` and `--delete` change the index, and no copy of it; a refused change leaves it as it was, and
+   names the passage.
 3. No search imports torch.
 4. `serve` answers, and ends on SIGTERM.
 """
@@ -94,6 +95,18 @@ def test_changes(place: Path, model: Path) -> None:
     (place / "ids.txt").write_text("new\n")
     assert answer(run("index", *index, "--delete", place / "ids.txt"))["removed"] == 1
     assert "new" not in {hit["id"] for hit in search(place, new["text"], model)}
+
+
+def test_a_copy_stays_as_it_was(place: Path, model: Path) -> None:
+    copied = answer(run("index", "--out", place / "index", "--snapshot", place / "copy", "--json"))
+    assert copied["index"] == str(place / "copy") and copied["passages"] == 9
+    (place / "ids.txt").write_text("1.de\n")
+    assert answer(run("index", "--out", place / "index", "--delete", place / "ids.txt", "--json"))["passages"] == 8
+    found = answer(run("search", place / "copy", FLUSS, "--model", model, "--json", "-k", 1))["hits"]
+    assert found[0]["id"] == "1.de"
+    assert run("index", "--out", place / "index", "--snapshot", place / "copy").exit_code == 1
+    refused = run("index", "--out", place / "bank", "--snapshot", place / "other")
+    assert refused.exit_code == 2 and "Copy its folder" in refused.stderr
 
 
 def test_what_is_refused(place: Path, model: Path) -> None:

@@ -47,10 +47,13 @@ def index(
     delete: Annotated[
         Path | None, typer.Option("--delete", help="Remove the passages of this file: ids, one a line.")
     ] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option("--snapshot", metavar="FOLDER", help="Copy the index as it is now into a new folder.")
+    ] = None,
     overrides: SetOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make an index of a bank, or change one. An interrupted build goes on where it stopped."""
+    """Make an index of a bank, or change or copy one. An interrupted build goes on where it stopped."""
     reporter = Reporter(as_json)
     with reported_errors(as_json):
         from isogloss.indexing.manifest import IndexOptions
@@ -63,6 +66,13 @@ def index(
             part=settings.part,
             threads=settings.threads,
         )
+        if snapshot is not None:
+            if bank is not None or add or update or delete is not None:
+                raise UsageError("--snapshot is given alone, with --out INDEX")
+            from isogloss.indexing.building import copy_index
+
+            _show(reporter, copy_index(out, snapshot), lexical=False, refused="")
+            return
         report = _changed(bank, out, settings.precision, options, add, update, delete, progress=not as_json)
         wanted = settings.lexical and "://" not in out
         _show(reporter, report, wanted, _lexical(out) if wanted else "")

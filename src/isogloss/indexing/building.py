@@ -181,6 +181,22 @@ def _report(index: Index, report: IndexReport, began: float) -> IndexReport:
     return report
 
 
+def copy_index(url: str | Path, path: str | Path) -> IndexReport:
+    """Copies an index as it is now into a folder that holds nothing; the report is that of the copy.
+
+    Raises:
+        UsageError: A server, which has tools of its own for that, or a bank; the message names them.
+        FileError: Something is in the folder, or another process has the index open.
+    """
+    began = time.perf_counter()
+    index = open_engine(url)
+    try:
+        index.snapshot(str(path))
+        return _report(index, IndexReport(str(path), written=index.count()), began)
+    finally:
+        index.close()
+
+
 def delete_passages(url: str | Path, ids: list[str], *, options: IndexOptions | None = None) -> IndexReport:
     """Removes passages from an index.
 

@@ -139,7 +139,7 @@ EXPERIMENT = Experiment(
     tried=(
         "The start model was trained on these very rows (its recipe takes th-iapp, id-tydiqa and zh-hant-drcd), so "
         "they have little left to teach: no arm is above the start model, and no contrast between arms could be large. "
-        "The experiment cannot decide its claim before a start model that has not seen them takes the place.",
+        "Such a start cannot decide the claim; the same from one that has not seen them is an experiment of its own.",
         "The rows per language that the claim speaks of, 250 to 4,000, are measured at their two ends alone.",
     ),
     seeds=SEEDS,

@@ -22,7 +22,7 @@ import pytest
 
 from isogloss.engines.batching import usable_cores
 from isogloss.engines.exported_engine import ExportedEngine
-from isogloss.engines.openvino_engine import OpenvinoGraph
+from isogloss.engines.openvino_engine import OpenvinoGraph, multiplies_int8
 from isogloss.engines.pooling import LEGACY_POOLING_KEYS, Pooling
 from isogloss.errors import FileError, ModelError, ParityError, UsageError
 from isogloss.evaluation.parity import ParityLimits, compare_retrievers
@@ -64,6 +64,13 @@ def exported(folder, tmp_path, format_="onnx", *, limits=None, int8=False, compu
 @pytest.fixture(params=["onnx", "openvino"])
 def format_(request):
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def any_processor(monkeypatch):
+    """Sums of these tiny models overflow nowhere."""
+    monkeypatch.setattr("isogloss.models.export.multiplies_int8", lambda: True)
+    monkeypatch.setattr("isogloss.engines.openvino_engine.multiplies_int8", lambda: True)
 
 
 @pytest.mark.parametrize("name", ["tiny_static", "tiny_untied", "tiny_transformer", "tiny_untied_transformer"])
@@ -222,6 +229,29 @@ def test_fingerprints_say_what_this_processor_computes(tiny_transformer, tmp_pat
 def compiled(path):
     """The graph in float32, which every processor has."""
     return openvino.Core().compile_model(path, "CPU")
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ("flags\t: fpu avx avx2 f16c", False),
+        ("flags\t: fpu avx2 avx512f avx512_vnni", True),
+        ("flags\t: avx2 avx_vnni", True),
+        ("Features\t: fp asimd", True),
+        (None, True),
+    ],
+)
+def test_int8_is_refused_where_its_sums_overflow(tmp_path, monkeypatch, said, right):
+    monkeypatch.undo()
+    monkeypatch.setattr("isogloss.engines.openvino_engine.PROCESSOR", tmp_path / "cpuinfo")
+    if said is not None:
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{said}\n")
+    assert multiplies_int8() == right
+    if not right:
+        with pytest.raises(UsageError, match="overflow in OpenVINO"):
+            ExportPlan("openvino", int8=True, samples=SAMPLES)
+        with pytest.raises(ModelError, match="--onnx --int8"):
+            OpenvinoGraph(tmp_path / "openvino_model.xml", "int8-static+bfloat16")
 
 
 def test_nothing_is_rounded_unasked(tiny_transformer, tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 
 from isogloss.engines.exported_tower import graph_digest
 from isogloss.engines.hashing import text_digest
-from isogloss.engines.openvino_engine import has_bfloat16, precision_name
+from isogloss.engines.openvino_engine import NO_INT8, has_bfloat16, multiplies_int8, precision_name
 from isogloss.engines.protocol import Compute
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.truncated import whole_engine
@@ -57,6 +57,8 @@ class ExportPlan:
             faults.append(Fault("precision", "bfloat16, which this processor does not have", "allowed here: float32"))
         if self.format == "openvino" and self.int8 and not all(self.samples.get(role) for role in ROLES):
             faults.append(Fault("samples", "no texts to set the ranges of int8 by", "some queries and some passages"))
+        if self.format == "openvino" and self.int8 and not multiplies_int8():
+            faults.append(Fault("int8", f"on this processor. {NO_INT8}", "allowed here: int8 for ONNX"))
         raise_faults(UsageError, "Export", faults)
 
     @property

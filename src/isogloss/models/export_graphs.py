@@ -142,8 +142,9 @@ def _plain_attention() -> Iterator[None]:
     The latter guards against rows without a token, which there are none of, with two more passes over the scores; int8
     rounds away what its split scale leaves.
     """
-    from torch.nn import functional
+    import torch
 
+    functional: Any = torch.nn.functional
     kernel = functional.scaled_dot_product_attention
 
     def spelled_out(query: Any, key: Any, value: Any, attn_mask: Any = None, **options: Any) -> Any:

@@ -31,9 +31,8 @@ def convert(source: Path, path: Path) -> None:
 def quantize_static(path: Path, samples: Sequence[Feeds]) -> None:
     """Replaces the graph at `path` by one whose matrix products are computed in int8, and whose tables are stored so.
 
-    Weights are quantised per output channel to 7 bits, so that a processor without VNNI, whose products of 8 bits
-    overflow, gives the same vectors; activations by the ranges that they have on the samples. Outliers of activations
-    are moved into the weights before (SmoothQuant, Xiao et al. 2023).
+    Weights are quantised per output channel, activations by the ranges that they have on the samples. Outliers of
+    activations are moved into the weights before (SmoothQuant, Xiao et al. 2023).
 
     Args:
         path: The `.xml` file.
@@ -53,7 +52,7 @@ def quantize_static(path: Path, samples: Sequence[Feeds]) -> None:
             subset_size=len(samples),
             model_type=nncf.ModelType.TRANSFORMER,
             preset=nncf.QuantizationPreset.MIXED,
-            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.DISABLE),
         )
     smaller = path.with_name("quantized.xml")
     _save(quantized, smaller)

@@ -3,7 +3,8 @@
     python -m benchmarks.exact_search [--passages 100000] [--queries 1000] [--dimension 384] [--vectors FOLDER]
 
 Vectors are made up (unit length, no structure), or of a bank and a file `queries.npy` in FOLDER (`benchmarks.scale`
-leaves both). FAISS compares in float32 and leaves ties as they fall; ours are exact sums, rounded once, in trec_eval's order.
+leaves both). FAISS compares in float32 and leaves ties as they fall; ours are exact sums, rounded once, in the order of
+trec_eval.
 """
 
 from __future__ import annotations
@@ -142,9 +143,10 @@ BENCHMARK = Benchmark(
     arguments=arguments,
     packages=("isogloss", "numpy", "faiss-cpu"),
     notes=(
-        "Both sides are a float32 product of the same size by the same kind of library. On a processor without bfloat16 "
-        "or 8-bit products of its own the product alone takes as long as FAISS does in all, which reaches its ceiling; "
-        "ours then adds the exact sums of what may be among the best.",
+        "Both sides are a float32 product of the same size, and FAISS runs at the speed of the product. Without 16-bit "
+        "or 8-bit products in the processor that is a floor; ours adds the exact sums of what may be among the best, "
+        "which is why it takes longer. Bounds by Cauchy-Schwarz over leading principal directions were tried and leave "
+        "8 to 95 % of all pairs on the bundled model's vectors, so they prune nothing.",
     ),
 )
 

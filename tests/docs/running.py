@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +119,19 @@ def with_few_steps(arguments: list[str]) -> list[str]:
     return arguments + [word for setting in FEW.get(verb, ()) for word in ("--set", setting)]
 
 
+@lru_cache(maxsize=1)
+def program() -> Any:
+    """The program, built once: a hundred commands are parsed with it."""
+    return typer.main.get_command(app)
+
+
 def parse(arguments: list[str]) -> None:
     """Parses a command without running it.
 
     Raises:
         click.UsageError: If the verb, an option or an argument is none.
     """
-    command, rest = typer.main.get_command(app), arguments
+    command, rest = program(), arguments
     while hasattr(command, "commands"):
         assert rest and rest[0] in command.commands, f"isogloss {' '.join(arguments)}: no such verb"
         command, rest = command.commands[rest[0]], rest[1:]

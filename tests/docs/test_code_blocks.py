@@ -23,7 +23,7 @@ from isogloss.recipe import parse_recipe, read_yaml
 from isogloss.training.assembly import RECIPE_CHECKS
 from tests.conftest import save_sentence_transformer, static_modules
 from tests.docs.blocks import LANGUAGES, PAGES, ROOT, Block, blocks_of, inline_commands
-from tests.docs.running import PageRun, matches, parse
+from tests.docs.running import PageRun, matches, parse, program
 from tests.docs.world import make_world
 
 BLOCKS = {page: blocks_of(page) for page in PAGES}
@@ -118,11 +118,7 @@ def test_commands_within_sentences_name_what_there_is(page):
 
 
 def _verbs(words: list[str]) -> list[object]:
-    import typer
-
-    from isogloss.cli.main import app
-
-    command = typer.main.get_command(app)
+    command = program()
     for word in words:
         if not hasattr(command, "commands") or not re.fullmatch(r"[a-z-]+", word):
             break

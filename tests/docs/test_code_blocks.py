@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from isogloss.files.yaml_text import read_yaml
 from isogloss.models import bundled
-from isogloss.recipe import parse_recipe, read_yaml
+from isogloss.recipe import parse_recipe
 from isogloss.training.assembly import RECIPE_CHECKS
 from tests.conftest import save_sentence_transformer, static_modules
 from tests.docs.blocks import LANGUAGES, PAGES, ROOT, Block, blocks_of, inline_commands

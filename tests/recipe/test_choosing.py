@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from isogloss.errors import RecipeError, UsageError
-from isogloss.recipe import load_recipe, parse_recipe, read_yaml
+from isogloss.files.yaml_text import read_yaml
+from isogloss.recipe import load_recipe, parse_recipe
 from isogloss.recipe.choosing import Possessions, choose
 from isogloss.recipe.editing import with_value, without
 

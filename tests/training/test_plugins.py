@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 from isogloss.cli.main import app
 from isogloss.errors import CheckpointError, RecipeError
+from isogloss.files.yaml_text import read_yaml
 from isogloss.losses import Embeddings
-from isogloss.recipe import parse_recipe, read_yaml
+from isogloss.recipe import parse_recipe
 from isogloss.training import train
 from isogloss.training.assembly import RECIPE_CHECKS
 from isogloss.training.plugins import registries

@@ -52,7 +52,8 @@ def init(
     reporter = Reporter(as_json)
     with reported_errors(as_json):
         from isogloss.files import refuse_occupied, write_text
-        from isogloss.recipe import parse_recipe, read_yaml
+        from isogloss.files.yaml_text import read_yaml
+        from isogloss.recipe import parse_recipe
         from isogloss.recipe.choosing import choose
         from isogloss.training.assembly import RECIPE_CHECKS
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
 from isogloss.errors import Fault, UsageError, did_you_mean, raise_faults
-from isogloss.recipe import read_yaml
+from isogloss.files.yaml_text import read_yaml
 
 Settings = TypeVar("Settings", bound=BaseModel)
 

@@ -12,6 +12,7 @@ from yaml import YAMLError
 
 from isogloss.errors import Fault, RecipeError, did_you_mean, raise_faults
 from isogloss.files import open_text
+from isogloss.files.yaml_text import read_yaml
 from isogloss.generation.prompts import Prompt
 from isogloss.generation.settings import (
     GeneratorRecipe,
@@ -20,7 +21,7 @@ from isogloss.generation.settings import (
     NewGeneratorSettings,
     RowsSettings,
 )
-from isogloss.recipe import place_name, read_yaml
+from isogloss.recipe import place_name
 
 _SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     (): GeneratorRecipe,

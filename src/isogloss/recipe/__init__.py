@@ -8,7 +8,6 @@ from isogloss.recipe.loading import (
     load_recipe,
     parse_recipe,
     place_name,
-    read_yaml,
     recipe_path,
     shipped_recipes,
 )
@@ -40,7 +39,6 @@ __all__ = [
     "load_recipe",
     "parse_recipe",
     "place_name",
-    "read_yaml",
     "recipe_path",
     "shipped_recipes",
 ]

@@ -194,7 +194,7 @@ def make_peer_onnx(base: Path, folder: Path) -> None:
 
     make_peer(base, folder, "onnx")
     model = SentenceTransformer(
-        str(folder), backend="onnx", device="cpu", model_kwargs={"file_name": "onnx/model.onnx"}
+        str(folder), backend="onnx", device="cpu", model_kwargs={"file_name": "onnx/model.onnx", "export": False}
     )
     export_dynamic_quantized_onnx_model(model, peer_kind(), str(folder))
 
@@ -231,6 +231,8 @@ def sentence_transformers(folder: Path, backend: Any, file_name: str = "") -> En
     from sentence_transformers import SentenceTransformer
 
     options: dict[str, Any] = {"file_name": file_name} if file_name else {}
+    if backend != "torch":
+        options["export"] = False
     if backend == "onnx":
         from onnxruntime import SessionOptions
 

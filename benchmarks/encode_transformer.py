@@ -139,7 +139,7 @@ def peers(models: Path, base: Path, openvino8: Path | None, missing: dict[str, s
     openvino = made(models / "peer-openvino", lambda folder: make_peer(base, folder, "openvino"))
     found = {
         PEER_ONNX: lambda: sentence_transformers(onnx, "onnx", file_name="onnx/model.onnx"),
-        PEER_ONNX8: lambda: sentence_transformers(onnx, "onnx", file_name=f"onnx/model_qint8_{peer_kind()}.onnx"),
+        PEER_ONNX8: lambda: sentence_transformers(onnx, "onnx", file_name=int8_file(onnx)),
         PEER_OPENVINO: lambda: sentence_transformers(openvino, "openvino"),
     }
     if openvino8 is not None:
@@ -194,9 +194,14 @@ def make_peer_onnx(base: Path, folder: Path) -> None:
 
     make_peer(base, folder, "onnx")
     model = SentenceTransformer(
-        str(folder), backend="onnx", device="cpu", model_kwargs={"file_name": "onnx/model.onnx"}
+        str(folder), backend="onnx", device="cpu", model_kwargs={"file_name": "onnx/model.onnx", "export": False}
     )
     export_dynamic_quantized_onnx_model(model, peer_kind(), str(folder))
+
+
+def int8_file(folder: Path) -> str:
+    """Name of the int8 graph, which is quint8 for some processors."""
+    return next((folder / "onnx").glob("model_*int8*.onnx")).relative_to(folder).as_posix()
 
 
 def made(folder: Path, make: Callable[[Path], Any]) -> Path:
@@ -231,6 +236,8 @@ def sentence_transformers(folder: Path, backend: Any, file_name: str = "") -> En
     from sentence_transformers import SentenceTransformer
 
     options: dict[str, Any] = {"file_name": file_name} if file_name else {}
+    if backend != "torch":
+        options["export"] = False
     if backend == "onnx":
         from onnxruntime import SessionOptions
 

@@ -6,7 +6,8 @@ A benchmark is a module with a `BENCHMARK` and, at its end, `main(BENCHMARK)`. I
 
 Rounds begin with another variant each time, so that what else the machine does falls on all alike. A ratio is taken
 within each round; the median of the rounds is stated, with the least and the most. CPU time counts, the threads of the
-process included and its children not; memory is the peak of a process that does this one work alone.
+process included and its children not, but where a variant says so; memory is the peak of a process that does this one
+work alone.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Variant:
         prepare: Loads and warms what is needed, unmeasured, and gives the work.
         ours: Whether it is isogloss's.
         memory: Whether the peak memory of a process that does it alone is measured too.
+        children: Whether the CPU time of processes that the work starts and waits for counts too.
     """
 
     work: str
@@ -54,6 +56,7 @@ class Variant:
     prepare: Callable[[], Work]
     ours: bool = False
     memory: bool = False
+    children: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,13 +145,14 @@ def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
 def measure(variants: Sequence[Variant], rounds: int, *, progress: bool = False) -> dict[str, list[dict[str, float]]]:
     """Seconds of CPU and wall time per unit for each variant and round, the variants of a round alternated."""
     works = {_key(variant): variant.prepare() for variant in variants}
+    children = {_key(variant) for variant in variants if variant.children}
     found: dict[str, list[dict[str, float]]] = {key: [] for key in works}
     keys = list(works)
     with progress_bar("Measuring", rounds * len(keys), show=progress) as advance:
         for number in range(rounds):
             first = number % len(keys) if keys else 0
             for key in keys[first:] + keys[:first]:
-                found[key].append(_timed(works[key]))
+                found[key].append(_timed(works[key], children=key in children))
                 advance(1)
     return found
 
@@ -232,12 +236,19 @@ def _limit_threads(benchmark: Benchmark, threads: int, words: Sequence[str]) -> 
         os.execve(sys.executable, command, {**os.environ, **limits})  # noqa: S606  # the same program once more
 
 
-def _timed(work: Work) -> dict[str, float]:
+def _timed(work: Work, *, children: bool) -> dict[str, float]:
     gc.collect()
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), _cpu_seconds(children=children)
     units = work()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    wall, cpu = time.perf_counter() - wall, _cpu_seconds(children=children) - cpu
     return {"units": units, "cpu": cpu / units, "wall": wall / units}
+
+
+def _cpu_seconds(*, children: bool) -> float:
+    if not children:
+        return time.process_time()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + used.ru_utime + used.ru_stime
 
 
 def _do_alone(plan: Plan, key: str) -> None:

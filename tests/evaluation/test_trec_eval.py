@@ -1,6 +1,6 @@
 """Scores have one value, whichever program or file form they come through.
 
-1. The direct way to trec_eval gives what ir_measures and pytrec_eval give on the same files, value by value.
+1. The direct way to trec_eval gives what ir_measures, pytrec_eval and ranx give on the same files, value by value.
 2. Only measures without options go the direct way.
 """
 
@@ -69,3 +69,19 @@ def test_equal_to_pytrec_eval_on_the_same_files(files: tuple[Path, Path]) -> Non
 def test_measures_with_options_go_to_ir_measures() -> None:
     parsed = parse_measures("nDCG@10,AP(rel=2),RR@3,Judged@10")
     assert [trec_eval_name(measure) for measure in parsed.values()] == ["ndcg_cut_10", None, "recip_rank", None]
+
+
+def test_equal_to_ranx_on_the_same_files(files: tuple[Path, Path]) -> None:
+    # Not in the development environment: it brings numba, which bm25s would then import at every start.
+    ranx = pytest.importorskip("ranx", reason="pip install ranx to compare with it")
+    qrels, run = files
+    names = {"nDCG@10": "ndcg@10", "R@20": "recall@20", "RR@3": "mrr@3", "AP": "map", "P@10": "precision@10"}
+    ours = score_run(read_qrels(qrels), read_run(run), list(names)).values
+    judged, found = ranx.Qrels.from_file(str(qrels), kind="trec"), ranx.Run.from_file(str(run), kind="trec")
+    # It leaves out queries that a run does not answer, unless it is told that they count 0.
+    ranx.evaluate(judged, found, list(names.values()), make_comparable=True, return_mean=False)
+    for name, theirs in names.items():
+        values = dict(found.scores[theirs])
+        assert len(values) == len(ours[name]) == 30
+        for query, value in ours[name].items():
+            assert value == pytest.approx(values[query], abs=1e-9), (name, query)

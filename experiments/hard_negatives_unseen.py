@@ -146,9 +146,9 @@ def _false_negatives(results: Json) -> list[str]:
         "doubtful among hard",
     )
     note = (
-        f"The window is the start model's first {HARD.ranks[1]}. Doubtful: negatives that the bundled model scores above "
-        "the row's own passage. It was trained on these rows, and so may take a right passage that is not labelled for "
-        "a wrong one: the share of false negatives is no lower than this, and how much higher is not known."
+        f"The window is the start model's first {HARD.ranks[1]}. Doubtful: negatives that the bundled model scores "
+        "above the row's own passage. It was trained on these rows, so it may miss passages that answer and are not "
+        "labelled: how many of the negatives are false is not known beyond that."
     )
     return ["The mined negatives:", "", *table(heads, rows), "", note, ""]
 
@@ -159,7 +159,8 @@ TRIED = (
     "passages into a step, and every question sees them all, while the rows have 896 passages in Chinese, 1,302 in "
     "Thai and 3,075 in Indonesian. So the random ones of a batch hold a good part of what mining would find.",
     "With the first 30 ranks as the window the margin left half of the rows without four negatives, for the start "
-    "model is weak on questions; with 200 it leaves fewer than a third. No arm was run with the smaller window.",
+    "model is weak on questions; with 200 it leaves 11 to 29 % of them, by language. No arm was run with "
+    "the smaller window.",
     "The rate was chosen at the upper end of the two that were tried.",
 )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from experiments.hard_negatives import NEGATIVES, drawn, with_random_negatives
-from experiments.rows import held_out, made, set_of_rows
+from experiments.rows import held_out, made, part_of, set_of_rows
 
 from isogloss.datasets import load, read_rows
-from isogloss.records import Row
+from isogloss.datasets.beir_writing import write_beir
+from isogloss.records import EvalSet, Row, Text
 
 ROWS = [Row(f"question {n}?", f"passage {n // 2}", "de" if n % 3 else "en", "de", title="T") for n in range(200)]
 
@@ -52,3 +53,20 @@ def test_random_negatives_are_of_the_language_and_answer_nothing_that_is_known()
         assert len(set(row.negative_passages)) == NEGATIVES
         assert not set(row.negative_passages) & answers[row.query]
         assert {text.split()[0] for text in row.negative_passages} == {row.passage_language}
+
+
+def test_a_part_of_a_set_keeps_each_question_in_all_its_languages_and_every_passage(tmp_path: Path) -> None:
+    languages = ("de", "en")
+    passages = [
+        Text(f"p{n}.{one}", f"{one} passage {n}", one, parallel_id=f"p{n}") for n in range(4) for one in languages
+    ]
+    queries = [
+        Text(f"q{n}.{one}", f"{one} query {n}", one, parallel_id=f"q{n}") for n in range(60) for one in languages
+    ]
+    qrels = {query.id: {f"p0.{query.language}": 1} for query in queries}
+    write_beir(EvalSet("whole", tuple(queries), tuple(passages), qrels), tmp_path / "whole")
+    part = part_of(tmp_path / "whole", 0.3)
+    kept = {query.parallel_id for query in part.queries}
+    assert 6 < len(kept) < 30
+    assert len(part.queries) == 2 * len(kept) == len(part.qrels)
+    assert len(part.passages) == 8

@@ -104,7 +104,7 @@ def test_wrong_arguments(tiny_static, tiny_transformer, tmp_path):
         (lambda: retriever.encode(TEXTS, role="document"), "query, passage"),
         (lambda: retriever.encode_query("one text"), "list of texts"),
         (lambda: retriever.encode_query(TEXTS, languages=["de"]), "1 for 12 texts"),
-        (lambda: Retriever.load(tiny_static, engine="numpy"), "auto, static, onnx, torch"),
+        (lambda: Retriever.load(tiny_static, engine="numpy"), "auto, static, onnx, openvino, torch"),
         (lambda: Retriever.load(tiny_static, prompts={"question": ""}), "question"),
         (lambda: Retriever.load(tiny_transformer).save(tmp_path / "m", precision="float16"), "static"),
     ]:

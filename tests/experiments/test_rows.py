@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
+from experiments.diversity import ONE_TASK, PARTS, TASKS, shared_out
+from experiments.diversity import ROWS as ROWS_OF_AN_ARM
 from experiments.hard_negatives import NEGATIVES, drawn, with_random_negatives
 from experiments.rows import held_out, made, part_of, set_of_rows
 
@@ -70,3 +73,16 @@ def test_a_part_of_a_set_keeps_each_question_in_all_its_languages_and_every_pass
     assert 6 < len(kept) < 30
     assert len(part.queries) == 2 * len(kept) == len(part.qrels)
     assert len(part.passages) == 8
+
+
+def test_every_arm_of_the_diversity_has_as_many_rows_shared_out_evenly() -> None:
+    names = {name for group in (ONE_TASK, TASKS) for files in group.values() for name in files}
+    kept = {name: [Row(f"{name} {n}?", f"{name} {n}", "en", "en", source=name) for n in range(7000)] for name in names}
+    for groups, _ in PARTS.values():
+        drawn_rows = shared_out(kept, groups, 13)
+        assert ROWS_OF_AN_ARM - 7 <= len(drawn_rows) <= ROWS_OF_AN_ARM
+        assert {row.source for row in drawn_rows} == {n for group in groups for files in group.values() for n in files}
+        assert drawn_rows != shared_out(kept, groups, 14)
+    counts = Counter(row.source for row in shared_out(kept, PARTS["both"][0], 13))
+    assert counts["ja-jaquad"] == counts["th-iapp"] == 600
+    assert counts["en-medquad"] == counts["en-scitldr"] == 428

@@ -14,7 +14,6 @@ import argparse
 import itertools
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import RESULTS, Benchmark, Plan, Variant, as_text, result
+from benchmarks.harness import RESULTS, Benchmark, Plan, Variant, as_text, peak_kilobytes, result
 from isogloss import Retriever
 from isogloss.datasets.rows import read_rows
 from isogloss.engines.bank import Bank
@@ -86,7 +85,7 @@ def _measured(work: Callable[[], Any]) -> dict[str, float]:
 
 
 def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_kilobytes() / 1024
 
 
 def line(sizes: Sequence[int], values: Sequence[float]) -> str:

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from xml.etree import ElementTree
@@ -111,3 +113,11 @@ def test_the_peak_of_a_process_alone(capsys: pytest.CaptureFixture[str]):
     large = Variant("w", "large", lambda: lambda: len(bytearray(400 * 2**20)))
     _do_alone(Plan([large]), "w: large")
     assert float(capsys.readouterr().out.removeprefix(PEAK)) > 400
+
+
+def test_the_peak_is_not_that_of_the_process_before():
+    large = bytearray(b"x") * (600 * 2**20)
+    code = "from benchmarks.harness import peak_kilobytes; print(peak_kilobytes())"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    assert len(large) > 2**29
+    assert int(done.stdout) < 300 * 1024

@@ -168,6 +168,10 @@ BENCHMARK = Benchmark(
     unit="passages or queries",
     plan=lambda given: Plan([]),
     packages=("isogloss", "numpy", "tokenizers"),
+    notes=(
+        "Passages beyond the first ten thousand repeat others with a few words changed, and a static model remembers "
+        "what it has cut: new texts cost more (see encoding with a static model, nothing remembered).",
+    ),
 )
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from isogloss.cli.main import app
+from isogloss.engines.byte_table import ByteTable
 from isogloss.models import export_graphs, export_openvino
 from isogloss.models.calibration import spread_over_languages
 from isogloss.models.retriever import Retriever
@@ -92,6 +93,25 @@ def test_refused_export_leaves_nothing(tiny_static, tiny_set, tmp_path, monkeypa
     code, result = run("export", tiny_static, "--out", tmp_path / "out", "--onnx", "--data", tiny_set, "--json")
     assert code == 3 and result["exported"] is None and not result["passed"]
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_static_table_is_kept_in_bytes_where_the_gate_lets_it_pass(tiny_static, tiny_set, tmp_path):
+    out = tmp_path / "out"
+    command = ("export", tiny_static, "--out", out, "--int8", "--data", tiny_set, "--json")
+    code, plan = run(*command, "--dry-run")
+    assert code == 0 and plan["format"] == "table" and not out.exists()
+    before = sorted(tmp_path.iterdir())
+    code, result = run(*command, "--set", "least_cosine=1")
+    assert code == 3 and result["exported"] is None and sorted(tmp_path.iterdir()) == before
+    code, result = run(*command, "--set", "largest_change=1")
+    assert code == 0 and result["precision"] == "int8"
+    assert json.loads((out / "parity.json").read_text())["languages"] == result["languages"]
+    assert isinstance(Retriever.load(out).passage.engine.table, ByteTable)
+
+
+def test_only_static_tables_are_kept_in_bytes(tiny_transformer, tiny_set, tmp_path):
+    code, result = run("export", tiny_transformer, "--out", tmp_path / "out", "--int8", "--data", tiny_set, "--json")
+    assert code == 2 and "static models only" in json.dumps(result) and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

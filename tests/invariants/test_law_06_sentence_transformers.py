@@ -94,6 +94,12 @@ def test_half_precision_opens_there(tmp_path, prompts):
     assert_same(Retriever.load(tmp_path / "half"), model, tolerance=2e-3)
 
 
+def test_a_table_in_bytes_opens_there(tmp_path):
+    save_sentence_transformer(static_modules(), tmp_path / "full", PROMPTED)
+    Retriever.load(tmp_path / "full").save(tmp_path / "bytes", precision="int8")
+    assert_same(Retriever.load(tmp_path / "bytes"), opened(tmp_path / "bytes"))
+
+
 @pytest.mark.parametrize("default", [None, "other"])
 @pytest.mark.parametrize("names", [{"query": "q: "}, {"query": "q: ", "corpus": "c: "}, {"passage": "p: "}, {}])
 def test_prompts_by_their_names(tmp_path, names, default):

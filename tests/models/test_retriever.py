@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
 import isogloss
 from isogloss.engines.static import StaticEngine
@@ -179,6 +180,28 @@ def test_half_precision_halves_the_file(tiny_static, tmp_path):
     )
     half.save(tmp_path / "again")
     assert content(tmp_path / "half") == content(tmp_path / "again")
+
+
+def test_a_quarter_of_the_size_is_the_same_model_in_every_engine(tiny_static, tmp_path):
+    retriever = Retriever.load(tiny_static)
+    retriever.save(tmp_path / "bytes", precision="int8")
+    weights = Path("0_StaticEmbedding", "model.safetensors")
+    with safe_open(str(tmp_path / "bytes" / weights), framework="np") as tensors:
+        assert {name: tensors.get_slice(name).get_dtype() for name in tensors.keys()} == {  # noqa: SIM118
+            "embeddings": "I8",
+            "weights": "F32",
+        }
+    loaded = Retriever.load(tmp_path / "bytes")
+    bulk = [*TEXTS, *(f"{text} {number}" for number in range(400) for text in TEXTS)]  # enough for the wide table
+    np.testing.assert_allclose(loaded.encode_query(bulk), retriever.encode_query(bulk), atol=2e-2)
+    np.testing.assert_allclose(loaded.encode_query(bulk)[: len(TEXTS)], loaded.encode_query(TEXTS), atol=1e-6)
+    torch = Retriever.load(tmp_path / "bytes", engine="torch")
+    np.testing.assert_allclose(torch.encode_query(bulk), loaded.encode_query(bulk), atol=1e-6)
+    assert torch.query.fingerprint == loaded.query.fingerprint != retriever.query.fingerprint
+    loaded.save(tmp_path / "again")
+    assert content(tmp_path / "bytes") == content(tmp_path / "again")
+    untrained = loaded.with_towers(loaded.to_torch())
+    assert untrained.query.fingerprint == loaded.query.fingerprint
 
 
 def test_fingerprints_tell_the_part_that_differs(tiny_static, tiny_transformer, tmp_path):

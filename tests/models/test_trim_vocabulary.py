@@ -36,6 +36,11 @@ def static_folder(kind, tmp_path):
     return save_sentence_transformer(static_modules(kind), tmp_path / f"static-{kind}")
 
 
+def bytes_folder(kind, tmp_path):
+    Retriever.load(static_folder(kind, tmp_path)).save(tmp_path / f"bytes-{kind}", precision="int8")
+    return tmp_path / f"bytes-{kind}"
+
+
 def transformer_folder(kind, tmp_path):
     return save_sentence_transformer(bert_modules(tmp_path / f"bert-{kind}", kind), tmp_path / f"transformer-{kind}")
 
@@ -47,7 +52,9 @@ def opens_elsewhere_with(folder, texts):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("make", "keep"), [(static_folder, "characters"), (transformer_folder, "used")])
+@pytest.mark.parametrize(
+    ("make", "keep"), [(static_folder, "characters"), (bytes_folder, "characters"), (transformer_folder, "used")]
+)
 def test_ids_and_vectors_are_the_same_and_the_folder_opens_elsewhere(make, keep, kind, tmp_path):
     folder = make(kind, tmp_path)
     report = trim_vocabulary(folder, EUROPEAN, tmp_path / "out", check=RUSSIAN, keep=keep)

@@ -26,7 +26,7 @@ class ExportSettings(BaseModel):
 
     Attributes:
         least_cosine: Least cosine of any text's vector to that of the original; by default 0.9999 for float32, 0.999
-            for bfloat16, 0.95 for int8.
+            for bfloat16 and a static table in int8, 0.95 for matrix products in int8.
         largest_change: Most that nDCG@10 of a language may change, up or down.
         precision: What is not int8 is computed in this, OpenVINO only; by default bfloat16 where the processor has it
             and the comparison allows it, else float32.
@@ -47,7 +47,8 @@ class ExportSettings(BaseModel):
         return ParityLimits(usual if self.least_cosine is None else self.least_cosine, self.largest_change)
 
 
-LEAST_COSINE = {"float32": 0.9999, "bfloat16": 0.999}
+TABLE_IN_INT8 = "table in int8"
+LEAST_COSINE = {"float32": 0.9999, "bfloat16": 0.999, TABLE_IN_INT8: 0.999}
 LEAST_COSINE_INT8 = 0.95
 
 
@@ -56,7 +57,12 @@ def export(
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the exported model.")],
     onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX graphs.")] = False,
     openvino: Annotated[bool, typer.Option("--openvino", help="Write graphs of OpenVINO.")] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Compute the matrix products of transformers in int8.")] = False,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8", help="Matrix products of transformers in int8; without a format: a static table in int8."
+        ),
+    ] = False,
     data: Annotated[
         str, typer.Option("--data", metavar="SET", help="Evaluation set for the comparison, by language.")
     ] = "isogloss-demo",
@@ -68,7 +74,9 @@ def export(
     dry_run: DryRunFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Export a model to ONNX or OpenVINO. It is kept only if vectors and nDCG@10 stay the same in every language.
+    """Export a model to ONNX or OpenVINO, or a static one with its table in int8.
+
+    It is kept only if vectors and nDCG@10 stay the same in every language.
 
     Else the exit code is 3 and the table says which languages differ.
     """
@@ -78,11 +86,14 @@ def export(
         from isogloss.files import refuse_occupied
         from isogloss.models.retriever import Retriever
 
-        if onnx == openvino:
+        if (onnx and openvino) or not (onnx or openvino or int8):
             raise UsageError("Say to which format, and one at a time", next_step="Add --onnx or --openvino.")
         settings = with_overrides(ExportSettings(), overrides)
         refuse_occupied(out)
         retriever, eval_set = Retriever.load(model, on_overflow="ignore"), load(data)
+        if not (onnx or openvino):
+            _in_bytes(retriever, out, eval_set, settings, reporter, dry_run=dry_run)
+            return
         plan = _plan("onnx" if onnx else "openvino", int8, settings, eval_set, calibration)
         if dry_run:
             languages = len(eval_set.query_languages)
@@ -115,6 +126,32 @@ def _plan(
     return ExportPlan(format_, int8, settings.precision, samples)
 
 
+def _in_bytes(
+    retriever: Retriever, out: Path, eval_set: EvalSet, settings: ExportSettings, reporter: Reporter, *, dry_run: bool
+) -> None:
+    from isogloss.evaluation.parity import compare_retrievers
+    from isogloss.models.export import save_in_bytes
+
+    if dry_run:
+        reporter.show(f"Would write the model to {out} with its table in int8 and compare it on {eval_set.name}.")
+        reporter.result({"dry_run": True, "out": str(out), "format": "table", "int8": True, "data": eval_set.name})
+        return
+    found: list[ParityReport] = []
+
+    def gate(rounded: Retriever) -> dict[str, Any]:
+        found.append(compare_retrievers(retriever, rounded, eval_set, limits=settings.limits(TABLE_IN_INT8)))
+        found[-1].require("The table in int8")
+        return found[-1].to_json()
+
+    try:
+        save_in_bytes(retriever, out, gate)
+    except ParityError as refused:
+        raise _refused(refused, found[-1], out, reporter) from None
+    _show(reporter, found[-1])
+    reporter.show(f"Written to {out}: the table in int8.")
+    reporter.result({"exported": str(out), "format": "table", "precision": "int8", **found[-1].to_json()})
+
+
 def _export(
     retriever: Retriever, out: Path, eval_set: EvalSet, plan: ExportPlan, settings: ExportSettings, reporter: Reporter
 ) -> None:
@@ -132,13 +169,17 @@ def _export(
     try:
         precision = export_retriever(retriever, out, gate, plan, progress=not reporter.as_json)
     except ParityError as refused:
-        _show(reporter, found[-1])
-        reporter.note(f"{refused}\nNothing was kept at {out}.")
-        reporter.result({"exported": None, **found[-1].to_json()})
-        raise typer.Exit(Exit.GATE_MISSED) from None
+        raise _refused(refused, found[-1], out, reporter) from None
     _show(reporter, found[-1])
     reporter.show(f"Exported to {out}: {plan.format}, {precision}.")
     reporter.result({"exported": str(out), "format": plan.format, "precision": precision, **found[-1].to_json()})
+
+
+def _refused(refused: ParityError, report: ParityReport, out: Path, reporter: Reporter) -> typer.Exit:
+    _show(reporter, report)
+    reporter.note(f"{refused}\nNothing was kept at {out}.")
+    reporter.result({"exported": None, **report.to_json()})
+    return typer.Exit(Exit.GATE_MISSED)
 
 
 def _show(reporter: Reporter, report: ParityReport) -> None:

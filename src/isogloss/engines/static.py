@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
+from isogloss.engines.byte_table import ByteTable, from_files, rounded_to_bytes
 from isogloss.engines.hashing import tensor_digest, tokenizer_digest
 from isogloss.engines.protocol import Encoded, Progress, SavedModule
 from isogloss.engines.row_sums import RowSums
@@ -21,14 +23,14 @@ from isogloss.errors import Fault, ModelError
 
 TEXTS_PER_CHUNK = 1024
 CHARACTERS_PER_CHUNK = 1 << 20
-SUPPORTED_DTYPES = ("F16", "F32", "F64", "I32", "I64")  # integers are model2vec's token mapping
+SUPPORTED_DTYPES = ("F16", "F32", "F64", "I8", "I32", "I64")  # wide integers are model2vec's token mapping
 
 
 class StaticEngine:
     """Encodes with one vector per token: their sum, scaled to unit length.
 
     Args:
-        weights: float16 or float32 of shape (vocabulary, dimension); sums are float32 in either case.
+        table: float32, float16 or bytes, of shape (vocabulary, dimension); sums are float32 in any case.
         tokenizer: Gives ids below the number of rows; special tokens are not added.
         prompt: What is put before every text.
 
@@ -36,19 +38,19 @@ class StaticEngine:
         ModelError: If the tokenizer knows more tokens than there are rows.
     """
 
-    def __init__(self, weights: NDArray[np.floating], tokenizer: Tokenizer, *, prompt: str = "") -> None:
+    def __init__(self, table: NDArray[np.floating] | ByteTable, tokenizer: Tokenizer, *, prompt: str = "") -> None:
         size = tokenizer.get_vocab_size(with_added_tokens=True)
-        if weights.ndim != 2 or size > len(weights):
+        if table.ndim != 2 or size > len(table):
             raise ModelError(
-                f"The tokenizer has {size} tokens and the embedding table has shape {weights.shape}",
+                f"The tokenizer has {size} tokens and the embedding table has shape {table.shape}",
                 next_step="The two files are not of one model: save the model again.",
             )
-        self.weights = weights
+        self.table = table
         self.tokenizer = tokenizer
         self.prompt = prompt
         tokenizer.no_padding()
         self._tokens = TextTokenizer(tokenizer)
-        self._sums = RowSums(weights)
+        self._sums = RowSums(table)
 
     @classmethod
     def load(cls, folder: Path, *, prompt: str = "") -> StaticEngine:
@@ -58,19 +60,24 @@ class StaticEngine:
             ModelError: If a file is missing or broken.
         """
         tokenizer_path = folder / "tokenizer.json"
-        weights = _read_weights(folder / "model.safetensors")
+        table = _read_table(folder / "model.safetensors")
         if not tokenizer_path.is_file():
             raise ModelError(f"{folder} has no tokenizer.json", next_step="Copy the whole model folder again.")
         try:
             tokenizer = Tokenizer.from_file(str(tokenizer_path))
         except Exception as broken:  # tokenizers raises plain Exception
             raise ModelError(f"{tokenizer_path} cannot be read: {broken}") from broken
-        return cls(weights, tokenizer, prompt=prompt)
+        return cls(table, tokenizer, prompt=prompt)
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return int(self.weights.shape[1])
+        return int(self.table.shape[1])
+
+    @property
+    def weights(self) -> NDArray[np.floating]:
+        """The table as floating-point numbers: as it is, or float32 made of bytes."""
+        return self.table[:] if isinstance(self.table, ByteTable) else self.table
 
     @property
     def max_length(self) -> int | None:
@@ -86,11 +93,12 @@ class StaticEngine:
 
     def copy(self) -> StaticEngine:
         """A copy that shares no memory with this engine."""
-        return StaticEngine(self.weights.copy(), Tokenizer.from_str(self.tokenizer.to_str()), prompt=self.prompt)
+        return StaticEngine(self.table.copy(), Tokenizer.from_str(self.tokenizer.to_str()), prompt=self.prompt)
 
-    def half(self) -> StaticEngine:
-        """The table rounded to float16, for a folder of half the size."""
-        return StaticEngine(self.weights.astype(np.float16), self.tokenizer, prompt=self.prompt)
+    def rounded(self, precision: Literal["float16", "int8"]) -> StaticEngine:
+        """The table rounded, for a folder of half or a quarter of the size of float32."""
+        table = self.weights.astype(np.float16) if precision == "float16" else rounded_to_bytes(self.table)
+        return StaticEngine(table, self.tokenizer, prompt=self.prompt)
 
     def prove(self, texts: Sequence[str], languages: Iterable[str | None]) -> None:
         """Compares the quick tokeniser with the tokenizer itself on the first texts of each new language.
@@ -138,7 +146,7 @@ class StaticEngine:
     def fingerprint_parts(self) -> Mapping[str, str]:
         """What decides the vectors, by name; the same as for the torch tower of the same folder."""
         return {
-            "weights": tensor_digest({"0.embedding.weight": self.weights}),
+            "weights": tensor_digest({"0.embedding.weight": self.table}),
             "tokenizer": tokenizer_digest(self.tokenizer.to_str()),
             "prompt": self.prompt,
             "pooling": json.dumps([{"kind": "StaticEmbedding"}]),
@@ -150,12 +158,17 @@ class StaticEngine:
     def saved_modules(self) -> list[SavedModule]:
         """`StaticEmbedding` and `Normalize`."""
         return [
-            SavedModule("StaticEmbedding", self._write, id(self.weights)),
+            SavedModule("StaticEmbedding", self._write, id(self.table)),
             SavedModule("Normalize", lambda folder: None, 0),
         ]
 
     def _write(self, folder: Path) -> None:
-        save_file({"embedding.weight": np.ascontiguousarray(self.weights)}, str(folder / "model.safetensors"))
+        table = self.table
+        if isinstance(table, ByteTable):
+            tensors: dict[str, NDArray[np.generic]] = {"embeddings": table.codes, "weights": table.scales}
+        else:
+            tensors = {"embedding.weight": np.ascontiguousarray(table)}
+        save_file(tensors, str(folder / "model.safetensors"))
         # Not by its own save(), whose faults of the system are plain exceptions.
         (folder / "tokenizer.json").write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
 
@@ -187,7 +200,7 @@ def is_static_table(folder: Path) -> bool:
         return True  # so that loading says what is wrong with the file
 
 
-def _read_weights(path: Path) -> NDArray[np.floating]:
+def _read_table(path: Path) -> NDArray[np.floating] | ByteTable:
     if not path.is_file():
         raise ModelError(
             f"{path.parent} has no model.safetensors",
@@ -197,23 +210,26 @@ def _read_weights(path: Path) -> NDArray[np.floating]:
             next_step="Save the model as safetensors.",
         )
     try:
-        with safe_open(str(path), framework="np") as tensors:
-            names = list(tensors.keys())
-            table = {name: tensors.get_tensor(name) for name in names}
+        with safe_open(str(path), framework="np") as opened:
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # it is no mapping
     except (SafetensorError, OSError) as broken:
         raise ModelError(f"{path} cannot be read: {broken}", next_step="Copy the whole model folder again.") from broken
-    weights: NDArray[np.floating]
-    if "embedding.weight" in table:
-        weights = table["embedding.weight"]
-    elif "embeddings" in table:
-        weights = table["embeddings"]
-        if "mapping" in table:
-            weights = weights[table["mapping"]]
-        if "weights" in table:
-            weights = weights.astype(np.float32) * table["weights"].astype(np.float32)[:, None]
-    else:
-        raise ModelError(f"{path} has no tensor 'embedding.weight' (it has: {', '.join(sorted(table))})")
-    return weights.astype(np.float32) if weights.dtype == np.float64 else weights
+    if "embedding.weight" in tensors:
+        return _floating(tensors["embedding.weight"])
+    if "embeddings" not in tensors:
+        raise ModelError(f"{path} has no tensor 'embedding.weight' (it has: {', '.join(sorted(tensors))})")
+    if "mapping" in tensors:
+        tensors["embeddings"] = tensors["embeddings"][tensors["mapping"]]
+    in_bytes = from_files(tensors["embeddings"], tensors.get("weights"))
+    if in_bytes is not None:
+        return in_bytes
+    table = _floating(tensors["embeddings"])
+    return table.astype(np.float32) * tensors["weights"].astype(np.float32)[:, None] if "weights" in tensors else table
+
+
+def _floating(table: NDArray[np.generic]) -> NDArray[np.floating]:
+    dtype = np.float16 if table.dtype == np.float16 else np.float32
+    return table.astype(dtype, copy=False)
 
 
 def _pickles(folder: Path) -> list[Path]:

@@ -118,7 +118,7 @@ def export_retriever(
     if plan.int8 and all(static):
         raise UsageError(
             "int8: a static model has no matrix products to quantise",
-            next_step="Export it without int8; its table is stored in float16 where that loses nothing.",
+            next_step="Leave the format out: its table is kept in bytes then. Or export it without int8.",
         )
     refuse_occupied(path, overwrite=overwrite)
     with atomic_folder(path, overwrite=overwrite) as folder:
@@ -132,6 +132,27 @@ def export_retriever(
         precision, report = _first_that_passes(folder, described, plan, gate)
         write_json(folder / PARITY_FILE, {"format": plan.format, "precision": precision, **report})
     return precision
+
+
+def save_in_bytes(retriever: Retriever, path: str | os.PathLike[str], gate: Gate, *, overwrite: bool = False) -> None:
+    """Writes a static model with its table in one byte a number: a quarter of float32's size, and still a model.
+
+    Args:
+        retriever: A static model.
+        path: The folder to make.
+        gate: Compares the folder, opened from its files, with the original.
+        overwrite: Whether a folder that is there may be replaced.
+
+    Raises:
+        ParityError: If the gate refuses; nothing is left at `path` then, or what was there before.
+        UsageError: If the model is not static.
+        FileError: If the system refuses.
+    """
+    refuse_occupied(path, overwrite=overwrite)
+    with atomic_folder(path, overwrite=overwrite) as folder:
+        retriever.save(folder, precision="int8")
+        report = gate(Retriever.load(folder, on_overflow="ignore"))
+        write_json(folder / PARITY_FILE, {"format": "table", "precision": "int8", **report})
 
 
 def _export_tower(retriever: Retriever, role: Role, folder: ModelFolder, plan: ExportPlan) -> None:

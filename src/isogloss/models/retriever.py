@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from isogloss.engines.bank import BankReport
     from isogloss.engines.torch_tower import TorchTowers
 
-Precision = Literal["as_is", "float16"]
+Precision = Literal["as_is", "float16", "int8"]
 TowerKind = Literal["shared", "separate", "frozen_passage"]
 ROLES: tuple[Role, Role] = ("query", "passage")
 
@@ -322,16 +322,17 @@ class Retriever:
         Args:
             path: Where the folder shall be.
             overwrite: Whether a folder that is there may be replaced.
-            precision: `float16` rounds the table of a static model, for a folder of half the size.
+            precision: `float16` or `int8` rounds the table of a static model, for a folder of half or a quarter of the
+                size.
 
         Raises:
             FileError: If it cannot be written; what was there stays as it was.
-            UsageError: If `float16` is asked of a model that is not static.
+            UsageError: If a rounded table is asked of a model that is not static.
         """
-        check_choice("precision", precision, ("as_is", "float16"))
+        check_choice("precision", precision, get_args(Precision))
         towers = (self.query, self.passage)
-        if precision == "float16":
-            towers = _half(self)
+        if precision != "as_is":
+            towers = _rounded(self, precision)
         prompts = {**self.prompts, "query": towers[0].prompt, "document": towers[1].prompt}
         write_model_folder(
             Path(path),
@@ -400,10 +401,10 @@ class Retriever:
         LOGGER.warning("%d of %d texts are %s (%s)", sum(found.values()), len(texts), limit, by_language)
 
 
-def _half(retriever: Retriever) -> tuple[Tower, Tower]:
+def _rounded(retriever: Retriever, precision: Literal["float16", "int8"]) -> tuple[Tower, Tower]:
     query, passage = retriever.query, retriever.passage
     if not isinstance(query.engine, StaticEngine) or not isinstance(passage.engine, StaticEngine):
-        raise UsageError("precision: 'float16' is for static models only (allowed here: as_is)")
-    half = query.engine.half()
-    other = half.with_prompt(passage.prompt) if retriever.towers == "shared" else passage.engine.half()
-    return Tower("query", half, query.title_template), Tower("passage", other, passage.title_template)
+        raise UsageError(f"precision: '{precision}' is for static models only (allowed here: as_is)")
+    first = query.engine.rounded(precision)
+    second = first.with_prompt(passage.prompt) if retriever.towers == "shared" else passage.engine.rounded(precision)
+    return Tower("query", first, query.title_template), Tower("passage", second, passage.title_template)

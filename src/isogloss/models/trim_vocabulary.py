@@ -34,7 +34,7 @@ ENCODED_PER_LANGUAGE = 32  # texts of a transformer whose vectors are compared; 
 TEXTS_PER_BATCH = 256
 TABLE = re.compile(
     r"(^|\.)(embedding|word_embeddings|embed_tokens|tok_embeddings|wte|shared|lm_head|predictions\.decoder|decoder)"
-    r"\.(weight|bias)$|(^|\.)predictions\.bias$"
+    r"\.(weight|bias)$|(^|\.)predictions\.bias$|^embeddings$|^weights$"
 )
 # What other tokenizers than tokenizer.json are read from, and exports of the whole model.
 LEFT_BEHIND = ("vocab.txt", "vocab.json", "merges.txt", "*.model", "onnx", "openvino", "README.md")

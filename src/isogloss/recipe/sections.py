@@ -100,7 +100,7 @@ class ModelSettings(_Section):
     Attributes:
         base: Path or name of a model; `bundled` is the one that comes with isogloss, `new` one made by `new`.
         new: What a new model is made from.
-        precision: `float16` halves the folder of a static model when it is saved.
+        precision: `float16` or `int8` makes the folder of a static model a half or a quarter as large as float32 does.
         towers: `shared` trains one encoder for both roles, `separate` two, `frozen_passage` the query tower alone.
         passages_from: `bank` reads the vectors of frozen passages instead of computing them.
         bank: Folder of that bank.
@@ -109,7 +109,7 @@ class ModelSettings(_Section):
 
     base: str = "bundled"
     new: NewModelSettings | None = None
-    precision: Literal["as_is", "float16"] = "as_is"
+    precision: Literal["as_is", "float16", "int8"] = "as_is"
     towers: Literal["shared", "separate", "frozen_passage"] = "shared"
     passages_from: Literal["tower", "bank"] = "tower"
     bank: str | None = None

@@ -195,6 +195,11 @@ LEAST_HALF_RATE = 1e-6
 _TAKE_SPARSE = ("sparse_adam", "adagrad", "sgd")
 
 
+_WITHOUT_EFFECT_ON_STEPS = (
+    "logging_steps", "save_strategy", "save_steps", "save_total_limit", "metric_for_best_model", "report_to",
+)  # fmt: skip
+
+
 class TrainSettings(_Section):
     """Optimisation, under the names of Hugging Face's training arguments, and the few fields of ours.
 
@@ -220,6 +225,9 @@ class TrainSettings(_Section):
         save_strategy: Whether checkpoints are written.
         save_steps: Steps between two checkpoints.
         save_total_limit: Checkpoints that are kept.
+        metric_for_best_model: A score of the recipe's `evaluate`, named as in `expect`: of the checkpoints that were
+            kept, and the last step, the one with most of it becomes the model. Take a development set, for a set that
+            chooses is no test any more.
         report_to: Experiment trackers, by their names in transformers, such as `tensorboard`; `none` for none.
         mini_batch_tokens: Most tokens (padding counted) that a forward pass holds at once; memory follows it, results
             do not. By default 2,048 on a CPU and 16,384 on a GPU; 4,194,304 for static models, which hold no
@@ -258,6 +266,7 @@ class TrainSettings(_Section):
     save_strategy: Literal["steps", "no"] = "steps"
     save_steps: int = Field(default=500, ge=1)
     save_total_limit: int | None = Field(default=2, ge=1)
+    metric_for_best_model: str | None = None
     report_to: str | list[str] = "none"
     mini_batch_tokens: int | None = Field(default=None, ge=1)
     mini_batch_size: int | None = Field(default=None, ge=1)
@@ -284,6 +293,12 @@ class TrainSettings(_Section):
             )
         if self.master_dtype != "float32" and self.sparse_embeddings:
             raise ValueError("sparse_embeddings: true needs master_dtype: float32")
+        return self
+
+    @model_validator(mode="after")
+    def _best_fits(self) -> TrainSettings:
+        if self.metric_for_best_model is not None and self.save_strategy == "no":
+            raise ValueError("metric_for_best_model chooses among checkpoints, and save_strategy: no writes none")
         return self
 
     @model_validator(mode="after")
@@ -386,7 +401,7 @@ class Recipe(_Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     def digest(self) -> str:
-        """Hash over everything that changes what a run computes: neither logging nor saving nor evaluation does."""
+        """Hash over everything that changes what the steps of a run compute: no logging, saving or evaluation does."""
         content = self.model_dump(mode="json", exclude={"description", "evaluate", "expect"})
         if not self.plugins:
             content.pop("plugins")
@@ -398,6 +413,6 @@ class Recipe(_Section):
             content["model"].pop("lora")
         if self.train.master_dtype == "float32":
             content["train"].pop("master_dtype")
-        for field in ("logging_steps", "save_strategy", "save_steps", "save_total_limit", "report_to"):
+        for field in _WITHOUT_EFFECT_ON_STEPS:
             content["train"].pop(field)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -67,11 +67,16 @@ class Measuring:
 
     Raises:
         RecipeError: If a set cannot be read, pairs or measures mean nothing in it, two sets have one name, or a score
-            is expected that no evaluation would give; all of it at once.
+            is expected, or chooses the best checkpoint, that no evaluation would give; all of it at once.
+
+    Attributes:
+        metric: The score that chooses the best checkpoint, if one does.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         self._expected = recipe.expect
+        self._deciding: tuple[EvaluateSettings, EvalSet] | None = None
+        self.metric = recipe.train.metric_for_best_model
         self._asked: list[tuple[EvaluateSettings, EvalSet]] = []
         faults: list[Fault] = []
         names: list[str] = []
@@ -80,14 +85,28 @@ class Measuring:
                 eval_set = with_languages(load(settings.data))
                 if eval_set.name in {known.name for _, known in self._asked}:
                     faults.append(Fault(f"evaluate[{number}].data", f"a second set is called '{eval_set.name}'"))
-                names += _names(eval_set, settings)
+                given = list(_names(eval_set, settings))
+                names += given
                 self._asked.append((settings, eval_set))
+                if self.metric in given:
+                    self._deciding = self._asked[-1]
             except IsoglossError as error:
                 details = "; ".join(f"{fault.where} {fault.message}" for fault in error.faults)
                 faults.append(Fault(f"evaluate[{number}]", ": ".join(filter(None, (error.message, details)))))
         if len(self._asked) == len(recipe.evaluate):
             faults += _unknown(recipe.expect, names)
+            if self.metric is not None and self._deciding is None:
+                hint = did_you_mean(self.metric, names)
+                faults.append(Fault("train.metric_for_best_model", f"no evaluation gives {self.metric}{hint}"))
         raise_faults(RecipeError, "the recipe's evaluation", faults, "Nothing was started.")
+
+    def decide(self, retriever: Retriever) -> float | None:
+        """The score by which the best checkpoint is chosen; None where it has no value."""
+        if self._deciding is None or self.metric is None:
+            raise ValueError("the recipe has no train.metric_for_best_model")
+        settings, eval_set = self._deciding
+        found = evaluate(retriever, eval_set, pairs=settings.pairs, measures=settings.measures, resamples=1)
+        return found.flat().get(self.metric)
 
     def __call__(self, model: Path, folder: Path, *, progress: bool = False) -> Measured:
         """Measures a model on every set, and leaves runs, scores and tables in `folder/evaluation/SET`."""

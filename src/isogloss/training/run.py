@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import platform
@@ -24,6 +25,7 @@ from isogloss.recipe import Recipe
 from isogloss.records import Role
 from isogloss.training import checkpoints
 from isogloss.training.assembly import bind_objective, check_dimensions, check_roles, load_training_recipe, open_sources
+from isogloss.training.best import Best, take_best
 from isogloss.training.encoders import FrozenEncoder, MiniBatch, TrainedEncoder, VectorStore, frozen_tower
 from isogloss.training.measuring import Measured, Measuring
 from isogloss.training.objective import Objective
@@ -70,6 +72,7 @@ class TrainReport:
         rows_seen: Rows by source and language.
         drift: Largest change of a trained weight.
         learning_rate_sum: Sum of the learning rates of all steps, about which no weight moves further under Adam.
+        best: The checkpoint that became the model, where the recipe chooses one by a score.
     """
 
     folder: Path
@@ -83,6 +86,7 @@ class TrainReport:
     learning_rate_sum: float = 0.0
     trial: Trial | None = None
     measured: Measured | None = None
+    best: Best | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -100,6 +104,7 @@ class TrainReport:
             "rows_seen": {source: dict(rows) for source, rows in self.rows_seen.items()},
             "drift": self.drift,
             "learning_rate_sum": self.learning_rate_sum,
+            "best": None if self.best is None else self.best.to_json(),
         }
 
 
@@ -152,7 +157,7 @@ def train(
     if dry_run:
         return TrainReport(folder, None, run.plan)
     shown = progress and sys.stderr.isatty()
-    report = run.execute(folder, checkpoint, say, progress=shown)
+    report = run.execute(folder, checkpoint, say, measuring, progress=shown)
     if processes.rank or report.model is None:
         return report
     return replace(report, measured=measuring(report.model, folder, progress=shown))
@@ -266,9 +271,15 @@ class _Run:
         )
 
     def execute(
-        self, folder: Path, checkpoint: Path | None, say: Callable[[str], None], *, progress: bool
+        self,
+        folder: Path,
+        checkpoint: Path | None,
+        say: Callable[[str], None],
+        measuring: Measuring,
+        *,
+        progress: bool,
     ) -> TrainReport:
-        """Tries a step, trains, saves, and writes the manifest."""
+        """Tries a step, trains, takes the best checkpoint where one is asked for, saves, and writes the manifest."""
         settings = self.recipe.train
         with file_errors(folder, "write"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -292,6 +303,9 @@ class _Run:
             trainer.add_callback(Advance(advance))
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         counted = trainer.finish()
+        best = self._best(folder, measuring, progress=progress) if first and measuring.metric is not None else None
+        if best is not None:
+            say(str(best))
         report = TrainReport(
             folder=folder,
             model=folder / MODEL,
@@ -303,6 +317,7 @@ class _Run:
             drift=trainer.drift(),
             learning_rate_sum=counted.learning_rate_sum,
             trial=trial,
+            best=best,
         )
         if first:
             self.retriever.with_towers(plain_towers(self.towers)).save(
@@ -311,6 +326,15 @@ class _Run:
             write_json(folder / MANIFEST, self._manifest(report))
         current_processes().wait()
         return report
+
+    def _best(self, folder: Path, measuring: Measuring, *, progress: bool) -> Best:
+        def measure() -> float | None:
+            return measuring.decide(self.retriever.with_towers(plain_towers(copy.deepcopy(self.towers))))
+
+        count = len(checkpoints.checkpoints(folder))
+        with progress_bar("Measuring checkpoints", count, show=progress) as advance:
+            metric = str(measuring.metric)
+            return take_best(self.towers, folder, measure, metric=metric, last_step=self.plan.steps, advance=advance)
 
     def _try(self, trainer: RecipeTrainer) -> Trial:
         settings = self.recipe.train
@@ -383,6 +407,7 @@ class _Run:
             "drift": report.drift,
             "learning_rate_sum": report.learning_rate_sum,
             "rows_seen": {source: dict(rows) for source, rows in report.rows_seen.items()},
+            "best": None if report.best is None else report.best.to_json(),
         }
 
 

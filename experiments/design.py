@@ -15,6 +15,7 @@ import yaml
 
 MEASURE = "nDCG@10"
 UNTRAINED = "untrained"
+SCALAR_END = "\n...\n"
 
 Json = Mapping[str, Any]
 
@@ -44,7 +45,8 @@ class Workspace:
 def as_overrides(fields: Mapping[str, Any]) -> tuple[str, ...]:
     """Fields of a recipe and their values as the overrides of an arm, each value as YAML on one line."""
     written = {field: yaml.safe_dump(value, default_flow_style=True, width=10_000) for field, value in fields.items()}
-    return tuple(f"{field}={value.strip()}" for field, value in written.items())
+    # YAML ends a lone scalar with a line of dots.
+    return tuple(f"{field}={value.removesuffix(SCALAR_END).strip()}" for field, value in written.items())
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,7 @@ class Experiment:
         tried: What else was tried, what went against the expectation, and why.
         further: Measures more than the arms' scores, such as a teacher's quality; it goes into the results.
         figures: Gives further lines of the page from the results.
+        pictures: Gives SVG files that these lines show, by name.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Experiment:
     tried: tuple[str, ...] = ()
     further: Callable[[Workspace], Json] = lambda workspace: {}
     figures: Callable[[Json], list[str]] = lambda results: []
+    pictures: Callable[[Json], Mapping[str, str]] = lambda results: {}
 
     def __post_init__(self) -> None:
         known = {UNTRAINED, *(arm.name for arm in self.arms)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from experiments.aligned_start import BATCH, FILES, LANGUAGES, STEPS, make_aligned_start
 from experiments.design import UNTRAINED, Arm, Contrast, EvaluationSet, Experiment, Json, Workspace, as_overrides
+from experiments.exchange import Column, exchange, points, scatter
 from experiments.language_agnostic import to_english, within
-from experiments.page import table
 from experiments.rows import held_out, made, part_of, place, set_of_rows
 from isogloss import Retriever
 from isogloss.datasets import read_rows
@@ -168,28 +168,18 @@ def _contrasts() -> tuple[Contrast, ...]:
     return tuple(found)
 
 
-def _exchange(results: Json) -> list[str]:
-    """What each arm gains in the domain against what it changes elsewhere."""
-    columns: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-        "medical": ((MEDICAL, ("en-en",)),),
-        "XQuAD en": ((XQUAD, ("en-en",)),),
-        "XQuAD, others, within": ((XQUAD, within(OTHERS)),),
-        "XQuAD, others, to en": ((XQUAD, to_english(OTHERS)),),
-        "native sets": (("TyDi QA", ("id-id",)), ("NorQuAD", ("nb-nb",))),
-    }
-    start = results["scores"][UNTRAINED]
-    rows = [
-        (name, *(f"{_change(scores, start, column):+.4f}" for column in columns.values()))
-        for name, scores in results["scores"].items()
-        if name != UNTRAINED
-    ]
-    return ["Change against the untuned model, mean over seeds:", "", *table(("arm", *columns), rows), ""]
+COLUMNS: Mapping[str, Column] = {
+    "medical": ((MEDICAL, None),),
+    "XQuAD en": ((XQUAD, ("en-en",)),),
+    "XQuAD, others, within": ((XQUAD, within(OTHERS)),),
+    "XQuAD, others, to en": ((XQUAD, to_english(OTHERS)),),
+    "native sets": tuple((name, None) for name in NATIVE),
+}
+PICTURE = "claims-frozen-groups.svg"
 
 
-def _change(scores: Json, start: Json, column: tuple[tuple[str, tuple[str, ...]], ...]) -> float:
-    return float(
-        np.mean([np.mean(scores[one][pair]) - np.mean(start[one][pair]) for one, pairs in column for pair in pairs])
-    )
+def _pictures(results: Json) -> dict[str, str]:
+    return {PICTURE: scatter("English query tuning of a small transformer", points(results, MEDICAL))}
 
 
 EXPERIMENT = Experiment(
@@ -218,5 +208,6 @@ EXPERIMENT = Experiment(
     ),
     contrasts=_contrasts(),
     prepare=prepare,
-    figures=_exchange,
+    figures=lambda results: exchange(results, COLUMNS, PICTURE),
+    pictures=_pictures,
 )

@@ -10,6 +10,7 @@ from isogloss.files import read_json, write_text
 
 RESULTS = Path(__file__).parent / "results"
 RESUMES = RESULTS / "resumes.json"
+IMAGES = "images"
 UNDECIDED = "undecided at this scale"
 
 OPENING = """\
@@ -29,11 +30,14 @@ may be so by chance.
 
 
 def write_page(page: Path, experiments: Mapping[str, Experiment], results: Path = RESULTS) -> None:
-    """Writes the page of all experiments that have results."""
+    """Writes the page of all experiments that have results, and their pictures beside it."""
     there = {name: results / f"{name}.json" for name in experiments if (results / f"{name}.json").is_file()}
     found = {name: dict(read_json(file)) for name, file in there.items()}
     resumes = results / RESUMES.name
     killed = dict(read_json(resumes)) if resumes.is_file() else None
+    for name, content in found.items():
+        for file, picture in experiments[name].pictures(content).items():
+            write_text(page.parent / IMAGES / file, picture)
     write_text(page, page_text([(experiments[name], content) for name, content in found.items()], killed))
 
 

@@ -97,6 +97,12 @@ EXPERIMENT = Experiment(
         Arm("forward + KL", "the same, and the KL", "clear", ("objective.0.alpha=0", *CLEAR), "forward"),
         Arm("forward + reverse", "both directions without the KL", "clear", ("objective.0.kl=false", *CLEAR), "CLEAR"),
         Arm("CLEAR", "both directions and the KL: the method", "clear", CLEAR),
+        Arm(
+            "reverse alone",
+            "passage → target question, among the questions of the batch and the negative queries",
+            "clear",
+            ("objective.0.alpha=1", "objective.0.beta=0", "objective.0.kl=false", *CLEAR),
+        ),
     ),
     sets=(
         EvaluationSet("afriqa", "{data}/retrieval/afriqa", "all"),
@@ -105,6 +111,10 @@ EXPERIMENT = Experiment(
     contrasts=(
         Contrast("CLEAR is above InfoNCE on low-resource questions", "CLEAR", "InfoNCE", ("afriqa",)),
         Contrast("the reverse term helps", "forward + reverse", "forward", ("afriqa",)),
+        Contrast(
+            "the reverse term alone is not below InfoNCE", "reverse alone", "InfoNCE", ("afriqa",), (), "not lower"
+        ),
+        Contrast("CLEAR is above the reverse term alone", "CLEAR", "reverse alone", ("afriqa",)),
         Contrast("the KL helps beside the reverse term", "CLEAR", "forward + reverse", ("afriqa",)),
         Contrast("the KL helps without the reverse term", "forward + KL", "forward", ("afriqa",)),
         Contrast("CLEAR does not lower English", "CLEAR", "untrained", ("xquad",), ("en-en",), "not lower"),

@@ -15,6 +15,7 @@ import yaml
 
 MEASURE = "nDCG@10"
 UNTRAINED = "untrained"
+SCALAR_END = "\n...\n"
 
 Json = Mapping[str, Any]
 
@@ -44,7 +45,8 @@ class Workspace:
 def as_overrides(fields: Mapping[str, Any]) -> tuple[str, ...]:
     """Fields of a recipe and their values as the overrides of an arm, each value as YAML on one line."""
     written = {field: yaml.safe_dump(value, default_flow_style=True, width=10_000) for field, value in fields.items()}
-    return tuple(f"{field}={value.strip()}" for field, value in written.items())
+    # YAML ends a lone scalar with a line of dots.
+    return tuple(f"{field}={value.removesuffix(SCALAR_END).strip()}" for field, value in written.items())
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ class Experiment:
         tried: What else was tried, what went against the expectation, and why.
         further: Measures more than the arms' scores, such as a teacher's quality; it goes into the results.
         figures: Gives further lines of the page from the results.
+        pictures: Gives SVG files that these lines show, by name.
     """
 
     name: str
@@ -154,6 +157,7 @@ class Experiment:
     tried: tuple[str, ...] = ()
     further: Callable[[Workspace], Json] = lambda workspace: {}
     figures: Callable[[Json], list[str]] = lambda results: []
+    pictures: Callable[[Json], Mapping[str, str]] = lambda results: {}
 
     def __post_init__(self) -> None:
         known = {UNTRAINED, *(arm.name for arm in self.arms)}

@@ -9,6 +9,8 @@ from experiments.design import Experiment, Json
 from isogloss.files import read_json, write_text
 
 RESULTS = Path(__file__).parent / "results"
+RESUMES = RESULTS / "resumes.json"
+IMAGES = "images"
 UNDECIDED = "undecided at this scale"
 
 OPENING = """\
@@ -28,14 +30,19 @@ may be so by chance.
 
 
 def write_page(page: Path, experiments: Mapping[str, Experiment], results: Path = RESULTS) -> None:
-    """Writes the page of all experiments that have results."""
+    """Writes the page of all experiments that have results, and their pictures beside it."""
     there = {name: results / f"{name}.json" for name in experiments if (results / f"{name}.json").is_file()}
     found = {name: dict(read_json(file)) for name, file in there.items()}
-    write_text(page, page_text([(experiments[name], content) for name, content in found.items()]))
+    resumes = results / RESUMES.name
+    killed = dict(read_json(resumes)) if resumes.is_file() else None
+    for name, content in found.items():
+        for file, picture in experiments[name].pictures(content).items():
+            write_text(page.parent / IMAGES / file, picture)
+    write_text(page, page_text([(experiments[name], content) for name, content in found.items()], killed))
 
 
-def page_text(found: Iterable[tuple[Experiment, Json]]) -> str:
-    """The whole page as Markdown."""
+def page_text(found: Iterable[tuple[Experiment, Json]], killed: Json | None = None) -> str:
+    """The whole page as Markdown; `killed` is what came of the killed runs."""
     listed = list(found)
     overview = [
         (f"[{experiment.title}](#{anchor(experiment.title)})", contrast["claim"], word(contrast), shown(contrast))
@@ -45,6 +52,8 @@ def page_text(found: Iterable[tuple[Experiment, Json]]) -> str:
     lines = [OPENING, *table(("experiment", "claim", "verdict", "difference"), overview), ""]
     for experiment, results in listed:
         lines += section(experiment, results)
+    if killed is not None:
+        lines += killed_runs(killed)
     return "\n".join(lines)
 
 
@@ -67,6 +76,39 @@ def section(experiment: Experiment, results: Json) -> list[str]:
     if experiment.tried:
         lines += ["**What was tried, and what to know.**", "", *(f"- {line}" for line in experiment.tried), ""]
     return lines
+
+
+def killed_runs(results: Json) -> list[str]:
+    """Every recipe, killed and gone on with."""
+    rows = [
+        (
+            f"`{recipe}`",
+            ", ".join(map(str, found["killed_after"])),
+            found["resumed_from"],
+            "the same bytes" if found["weights_equal"] else "**other bytes**",
+            "the same lines" if found["logs_equal"] else "**other lines**",
+            f"`{found['sha256']}`",
+        )
+        for recipe, found in results["recipes"].items()
+    ]
+    heads = ("recipe", "last step logged at each kill", "last resumed from", "weights", "log", "SHA-256 of the weights")
+    return [
+        "## Killed and gone on with",
+        "",
+        "**Claim.** A run that is killed at any moment and started again ends with the bytes of the unbroken one.",
+        "",
+        "- `python -m experiments.resumes --data FOLDER` trains every shipped recipe with `isogloss train` or "
+        f"`isogloss generator train` on real rows: its own objective and optimiser, {results['steps']} steps, small "
+        f"batches, a checkpoint every {results['save_steps']} steps; once unbroken, once killed by SIGKILL at random "
+        "moments (a step and a part of one are drawn) and started again each time.",
+        "- The start is that of the experiments that want one without labels; `bundled` makes its own, smaller than "
+        "the shipped one and without its teacher, and the first generator is made from nothing. Rows: 200 of Natural "
+        "Questions; 200 of AfriQA with mined negatives, for the generator's student with cosines as scores and "
+        "translations as queries. None of the models is good for anything.",
+        "",
+        *table(heads, rows),
+        "",
+    ]
 
 
 def word(contrast: Json) -> str:

@@ -99,6 +99,13 @@ def test_experiments_without_results_are_left_out(results: dict, tmp_path: Path)
     assert "Other" not in page
 
 
+def test_pictures_lie_beside_the_page(results: dict, tmp_path: Path) -> None:
+    (tmp_path / "trial.json").write_text(json.dumps(results), encoding="utf-8")
+    drawn = experiment(pictures=lambda found: {"one.svg": f"<svg>{len(found['seeds'])}</svg>"})
+    write_page(tmp_path / "page.md", {"trial": drawn}, tmp_path)
+    assert (tmp_path / "images" / "one.svg").read_text(encoding="utf-8") == "<svg>3</svg>"
+
+
 def test_a_contrast_names_arms_and_sets_that_there_are() -> None:
     with pytest.raises(ValueError, match="nobody, nothing"):
         experiment(contrasts=(Contrast("no", "nobody", "old", ("nothing",)),))

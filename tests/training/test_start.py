@@ -5,6 +5,7 @@
 3. What is trained from it is saved as float16 where the recipe says so.
 4. Texts of evaluation sets have no part in it.
 5. With translations and a teacher, a word begins near its translation, and near what the teacher takes for alike.
+6. A recipe whose evaluation cannot be done is refused before the model is made, which may take minutes.
 """
 
 import json
@@ -12,7 +13,7 @@ import json
 import numpy as np
 import pytest
 
-from isogloss.errors import UsageError
+from isogloss.errors import RecipeError, UsageError
 from isogloss.models.retriever import Retriever
 from isogloss.recipe import NewModelSettings
 from isogloss.training import train
@@ -82,6 +83,20 @@ def test_a_recipe_trains_it_and_halves_it(texts, tmp_path):
     assert report.drift > 0
     again = train(str(recipe), tmp_path / "run", progress=False)
     assert Retriever.load(again.model).query.fingerprint == trained.query.fingerprint
+
+
+def test_a_wrong_evaluation_is_refused_first(texts, tmp_path):
+    content = {
+        "model": {"base": "new", "new": settings(texts).model_dump(mode="json")},
+        "sources": {"pairs": {"kind": "multiway", "path": str(texts), "languages": ["en", "de"], "batch": 8}},
+        "objective": [{"term": "semantic_contrastive", "on": "pairs"}],
+        "train": {"max_steps": 3},
+        "evaluate": [{"data": str(tmp_path / "nowhere")}],
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(content))
+    with pytest.raises(RecipeError, match="evaluation"):
+        train(str(tmp_path / "recipe.yaml"), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_evaluation_texts_have_no_part_in_it(texts, tmp_path):

@@ -143,13 +143,13 @@ def train(
     folder = Path(out)
     processes = current_processes()
     say = _ignore if announce is None or processes.rank else announce
+    measuring = Measuring(chosen)  # first: a start model may take minutes, a wrong path shall not
     if retriever is None and chosen.model.new is not None:
         if processes.rank:
             processes.wait()  # the first process makes it, the others find it
         retriever = start_model(chosen.model.new, folder, say, Apart(chosen.keep_apart))
         if not processes.rank:
             processes.wait()
-    measuring = Measuring(chosen)
     run = _Run.prepare(chosen, retriever)
     for line in run.plan.lines():
         say(line)

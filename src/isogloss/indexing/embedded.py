@@ -166,10 +166,6 @@ class EmbeddedIndex(BaseEngine):
                 self._shard.optimize()
             self._shard.flush()
 
-    def finish(self) -> None:
-        """Marks a build as finished."""
-        self._about = write_about(self.path, self._about, building="")
-
     def snapshot(self, path: str) -> None:
         """Copies the folder, with writes held back meanwhile."""
         with self._writing, self._engine(), atomic_folder(path) as partial:
@@ -181,6 +177,9 @@ class EmbeddedIndex(BaseEngine):
         with self._writing, self._engine():
             self._shard.flush()
             self._shard.close()
+
+    def _write_about(self) -> None:
+        write_about(self.path, self._about)
 
     def _write(self, passages: Sequence[Text], matrix: NDArray[np.float32]) -> None:
         forget_lexical(self.path)

@@ -1,10 +1,12 @@
 """Kills encode, index and changes with SIGKILL at random points, and looks for every document that was acknowledged.
 
+    python -m benchmarks.real_corpus --data DATA --out FOLDER --texts 100000
     python -m benchmarks.kills --corpus FOLDER --work FOLDER [--kills 10] [--seed 1]
 
 Each of the three is killed so many times after a random amount of its own CPU time, started again each time, and ended
 at last. A bank acknowledges the shards that its manifest names; a build acknowledges when it returns; a change
-acknowledges when `update` or `delete` returns. The process is killed, not the machine. Needs Linux.
+acknowledges when `update` or `delete` returns. The process is killed, not the machine. Needs Linux. What was found is
+written to `benchmarks/results/durability/kills.json`.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import RESULTS
 from isogloss import Bank
-from isogloss.errors import DataError
-from isogloss.files import read_json
+from isogloss.files import read_json, write_json
 from isogloss.indexing.embedded import EmbeddedIndex
 from isogloss.indexing.opening import open_index
 
@@ -49,19 +51,24 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the bank and the index; must not exist")
     parser.add_argument("--kills", type=int, default=10, help="kills of each of the three")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=RESULTS / "durability" / "kills.json")
     asked = parser.parse_args()
     asked.work.mkdir(parents=True)
     chance = random.Random(asked.seed)  # noqa: S311  # when to kill is no secret
     bank, index = asked.work / "bank", asked.work / "index"
-    found = []
+    found: dict[str, dict[str, Any]] = {}
     for name, part in (
         ("encode", lambda: killed_encode(asked.corpus, bank, asked.kills, chance)),
         ("index", lambda: killed_build(bank, index, asked.kills, chance)),
         ("changes", lambda: killed_changes(index, asked.kills, chance)),
     ):
-        found.append(part())
-        print(json.dumps({name: found[-1]}), flush=True)
-    sys.exit(any(part["lost"] or part["left_behind"] for part in found))
+        began = time.perf_counter()
+        found[name] = part() | {"seconds": round(time.perf_counter() - began)}
+        print(json.dumps({name: found[name]}), flush=True)
+    languages = sorted({language for language in Bank.open(bank).languages if language})
+    command = f"python -m benchmarks.kills --corpus FOLDER --work FOLDER --kills {asked.kills} --seed {asked.seed}"
+    write_json(asked.out, {"command": command, "languages": len(languages), **found})
+    sys.exit(any(part["lost"] or part["left_behind"] for part in found.values()))
 
 
 def killed_encode(corpus: str, bank: Path, kills: int, chance: random.Random) -> dict[str, Any]:
@@ -94,11 +101,7 @@ def killed_build(bank: Path, index: Path, kills: int, chance: random.Random) -> 
     wanted = set(Bank.open(bank).ids)
     with open_index(index, model=None) as opened:
         there = [passage.id for passage in opened.index.all_passages()]
-        try:
-            words = len(opened.prepare_lexical())
-        except DataError as refused:  # a language without a tokenizer
-            print(refused, file=sys.stderr)
-            words = len(wanted)
+        words = len(opened.prepare_lexical())
     return {
         "kills": hit,
         "documents": len(there),

@@ -4,7 +4,8 @@
 2. `--add`, `--update` and `--delete` change the index, and no copy of it; a refused change leaves it as it was, and
    names the passage.
 3. No search imports torch.
-4. `serve` answers, and ends on SIGTERM.
+4. A language without a tokenizer is an error that names the option which leaves it out; left out, every answer says so.
+5. `serve` answers, and ends on SIGTERM.
 """
 
 from __future__ import annotations
@@ -107,6 +108,32 @@ def test_a_copy_stays_as_it_was(place: Path, model: Path) -> None:
     assert run("index", "--out", place / "index", "--snapshot", place / "copy").exit_code == 1
     refused = run("index", "--out", place / "bank", "--snapshot", place / "other")
     assert refused.exit_code == 2 and "Copy its folder" in refused.stderr
+
+
+def test_a_language_without_a_tokenizer_can_be_left_out(place: Path, model: Path) -> None:
+    uncut = [{"_id": f"x{row}", "text": chr(0x12000 + row) * 50, "lang": "akk"} for row in range(3)]
+    encode([*RECORDS, *uncut], place / "wider", model)
+    index = place / "other"
+    refused = run("index", place / "wider", "--out", index)
+    assert refused.exit_code == 0 and "isogloss index --out INDEX --no-words akk" in refused.stderr
+    wrong = run("index", place / "wider", "--out", place / "third", "--no-words", "fr")
+    assert wrong.exit_code == 2 and "fr" in wrong.stderr and not (place / "third").exists()
+    made = answer(run("index", "--out", index, "--no-words", "akk", "--json"))
+    assert (made["lexical"], made["no_words"], made["passages"]) == (True, ["akk"], 12)
+    assert json.loads((index / "index.json").read_text())["no_words"] == ["akk"]
+    in_one = answer(run("index", place / "wider", "--out", place / "third", "--no-words", "akk", "--json"))
+    assert (in_one["lexical"], in_one["no_words"]) == (True, ["akk"])
+
+    hybrid = run("search", index, "bread", "--model", model, "--hybrid", "--language", "akk", "--json")
+    assert len(answer(hybrid)["hits"]) == 3 and answer(hybrid)["not_by_words"] == ["akk"]
+    assert "Passages in akk were searched by meaning alone" in hybrid.stderr
+    assert "not_by_words" not in answer(run("search", index, "bread", "--model", model, "--json"))
+    lexical = run("search", index, "bread", "--lexical", "--language", "akk")
+    assert lexical.exit_code == 2 and "language akk  is left out of the lexical index" in lexical.stderr
+    everywhere = run("search", index, "bread", "--lexical")
+    assert everywhere.exit_code == 0 and "akk were searched not at all" in everywhere.stderr
+    put_back = answer(run("index", "--out", index, "--no-words", "none", "--json"))
+    assert (put_back["lexical"], put_back["no_words"]) == (False, [])
 
 
 def test_what_is_refused(place: Path, model: Path) -> None:

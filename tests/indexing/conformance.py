@@ -138,6 +138,16 @@ def rule_is_there_again(make: Any, reopen: Any) -> None:
     assert list(index.search(vectors[5:6], k=1)[0]) == ["p00005"]
 
 
+def rule_keeps_what_is_said_of_words(make: Any, reopen: Any) -> None:
+    index, *_ = filled(make, 20)
+    assert index.about.no_words == ()
+    index.leave_out_words(["th", "de"])
+    index = reopen(index)
+    assert index.about.no_words == ("de", "th")
+    index.leave_out_words([])
+    assert reopen(index).about.no_words == ()
+
+
 def rule_refuses_another_tower(make: Any, reopen: Any) -> None:
     index = reopen(make())
     index.about.require(PARTS, index.url)

@@ -126,6 +126,9 @@ class Plain:
 
     def optimize(self) -> None: ...
 
+    def leave_out_words(self, languages: Any) -> None:
+        self.about = replace(self.about, no_words=tuple(sorted(languages)))
+
 
 class LosesNeighbours(Plain):
     def search(self, vectors: Any, *, k: int, where: Where = EVERY_PASSAGE) -> Any:
@@ -165,6 +168,10 @@ class Forgets(Plain):
         return type(self)()
 
 
+class SaysNothingOfWords(Plain):
+    def leave_out_words(self, languages: Any) -> None: ...
+
+
 class TakesAnyTower(Plain):
     about = type("Lenient", (type(ABOUT),), {"require": lambda self, fingerprint, place: None})("", PARTS, 16)
 
@@ -177,6 +184,7 @@ BROKEN = {
     "changes_and_deletes": KeepsDeleted,
     "refuses_whole_writes": WritesHalf,
     "is_there_again": Forgets,
+    "keeps_what_is_said_of_words": SaysNothingOfWords,
     "refuses_another_tower": TakesAnyTower,
 }
 

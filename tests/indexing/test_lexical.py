@@ -4,17 +4,20 @@
 2. Spelling variants of width, case and composition give the same terms.
 3. BM25 ranks by terms shared; a passage that shares none is not found.
 4. The order of passages and queries changes no bit of a run.
-5. A language that the tokenizer does not cut is refused, not ranked by chance.
+5. A language that the tokenizer does not cut is refused, not ranked by chance; one of which few texts lack their spaces
+   is not, and says how many do.
+6. A language that is left out costs the others nothing.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 
 from isogloss.errors import DataError
-from isogloss.indexing import LexicalIndex
+from isogloss.indexing import LexicalIndex, tokens
 from isogloss.indexing.tokens import terms
 from isogloss.records import Text
 from tests.evaluation.stand_ins import WORDS, parallel_set
@@ -73,7 +76,53 @@ def test_order_changes_no_bit() -> None:
 
 def test_a_script_that_is_not_cut_is_refused_by_language() -> None:
     uncut = [Text(f"j{number}", chr(0x10A60 + number) * 50, "xsa") for number in range(3)]
-    with pytest.raises(DataError, match="xsa  3 of 3 long passages"):
+    with pytest.raises(DataError, match=r"xsa  3 of 3 long passages.*\n.*--no-words xsa"):
         LexicalIndex([*uncut, Text("e", "a long passage in English words that are cut well", "en")])
     with pytest.raises(DataError, match="no passages"):
         LexicalIndex([])
+
+
+UNSPACED = {
+    "ja": "この町の灯台守は毎晩そばを通る船の数を数えてそれを一冊の帳面に丁寧に書きとめている",
+    "th": "ผู้ดูแลประภาคารนับจำนวนเรือที่แล่นผ่านไปในเวลากลางคืนแล้วจดลงในสมุดบันทึก",
+    "km": "អ្នកថែរក្សាប៉មភ្លើងហ្វារាប់ចំនួនកប៉ាល់ដែលឆ្លងកាត់នៅពេលយប់ហើយកត់ត្រាក្នុងសៀវភៅ",
+}
+
+
+@pytest.mark.parametrize("language", UNSPACED)
+def test_pairs_of_characters_are_what_an_unspaced_script_is_taken_for(
+    language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passages = [Text("p", UNSPACED[language], language)]
+    assert LexicalIndex(passages).uncut == {}
+    monkeypatch.setattr(tokens, "_is_unspaced", lambda character: False)
+    with pytest.raises(DataError, match=f"{language}  1 of 1 long passages"):
+        LexicalIndex(passages)
+
+
+def spaced_and_not(not_spaced: int) -> list[Text]:
+    """Ten long passages of one language, some of them written without spaces."""
+    text = "the keeper of the lighthouse counts the ships"
+    return [Text(f"p{row}", f"{row} {text.replace(' ', '') if row < not_spaced else text}", "en") for row in range(10)]
+
+
+def test_texts_that_lost_their_spaces_are_counted_and_do_not_refuse_their_language(tmp_path: Path) -> None:
+    index = LexicalIndex(spaced_and_not(4))
+    assert index.uncut == {"en": (4, 10)}
+    index.save(tmp_path)
+    assert LexicalIndex.load(tmp_path).uncut == {"en": (4, 10)}
+    assert LexicalIndex(spaced_and_not(0)).uncut == {}
+    with pytest.raises(DataError, match="en  6 of 10"):
+        LexicalIndex(spaced_and_not(6))
+
+
+def test_a_language_that_is_left_out_changes_nothing_for_the_others(tmp_path: Path) -> None:
+    english = [Text(f"p{row}", f"a ship {'of war ' * row}", "en") for row in range(5)]
+    uncut = [Text(f"j{number}", f"ship {chr(0x10A60 + number) * 50}", "xsa") for number in range(3)]
+    query = [Text("q", "ship of war")]
+    mixed = LexicalIndex([*uncut, *english], without=["xsa"])
+    assert mixed.search(query) == LexicalIndex(english).search(query)
+    assert (mixed.without, mixed.left_out, len(mixed)) == (("xsa",), 3, 5)
+    mixed.save(tmp_path)
+    kept = LexicalIndex.load(tmp_path)
+    assert (kept.without, kept.left_out, kept.search(query)) == (mixed.without, 3, mixed.search(query))

@@ -4,6 +4,8 @@
 2. Each hit says its rank in each stage that found it, and a reranker's order is the last.
 3. A model that did not make the vectors is refused, and so are two processes at once.
 4. Languages and metadata restrict the search by words as that by meaning.
+5. A language that is left out of the lexical index is found by meaning, and asked for by words it is refused; what it
+   is, the index itself says.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import pytest
 from isogloss import Bank, Retriever, Text
 from isogloss.errors import FileError, StaleBankError, UsageError
 from isogloss.indexing import open_index
-from isogloss.indexing.building import build_index
+from isogloss.indexing.building import build_index, leave_out_words
 from tests.conftest import TINY_TEXTS
 
 LANGUAGES = ("en", "en", "de", "es", "ru", "ru", "ar", "hi", "th", "zh", "en", "ru")
@@ -81,3 +83,28 @@ def test_refusals(place, tiny_static, tiny_transformer):
         open_index(place / "index", model=tiny_static)
     with pytest.raises(UsageError, match="no engine"):
         open_index("quadrant://host/name", model=None)
+
+
+def test_a_language_without_words(place, tiny_static):
+    with open_index(place / "index", model=tiny_static) as index:
+        everything = index.search(["ships that pass"], k=12, mode="hybrid")[0]
+        assert {"ru", "en"} <= {hit.language for hit in everything if "lexical" in hit.stages} | {"ru"}
+    assert leave_out_words(place / "index", ["rus"]).no_words == ("ru",)
+    with open_index(place / "index", model=tiny_static) as index:
+        assert index.not_by_words() == index.not_by_words(["ru", "de"]) == ("ru",)
+        assert index.not_by_words(["de"]) == ()
+        with pytest.raises(UsageError, match="language ru  is left out of the lexical index"):
+            index.search(["ships"], mode="lexical", languages=["ru", "en"])
+        russian = next(text for row, text in enumerate(TINY_TEXTS) if LANGUAGES[row] == "ru")
+        assert ids(index.search([russian], mode="lexical")) == []
+        hybrid = index.search([russian], mode="hybrid", languages=["ru"])[0]
+        assert hybrid[0].text == russian and set(hybrid[0].stages) == {"dense", "fusion"}
+        assert index.search(["lighthouse"], mode="lexical", languages=["en"])[0][0].id == "p0"
+        index.add([Text("new", "Another lighthouse", language="en")])
+        assert set(ids(index.search(["lighthouse"], mode="lexical"))) == {"p0", "new"}
+        assert index.not_by_words() == ("ru",)
+    leave_out_words(place / "index", [])
+    with open_index(place / "index", model=None) as index:
+        assert len(ids(index.search([russian], mode="lexical"))) > 0
+    with pytest.raises(UsageError, match="fr"):
+        leave_out_words(place / "index", ["fr"])

@@ -8,6 +8,8 @@
 5. Reranking orders by the cosine of the vectors; a search that asks for the cross-encoder has its order, and is refused
    where there is none.
 6. A query is encoded once.
+7. A language that the lexical index leaves out is refused by words, and the answer of both says that it was searched
+   by meaning alone.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isogloss import Retriever
+from isogloss import Bank, Retriever
+from isogloss.indexing.building import build_index
 from isogloss.indexing.opening import open_index
 from isogloss.service.app import create_app
 from isogloss.service.corpus import Found, IndexCorpus, in_turn
@@ -184,3 +187,21 @@ def test_a_service_without_a_corpus_says_so(make_app):
     with local_client(make_app(corpus=False)) as client:
         assert search(client).status_code == 404
         assert client.post("/v1/embeddings", json={"input": "a ship"}).status_code == 200
+
+
+def test_a_language_without_words_is_told(bank, tiny_static, tmp_path):
+    build_index(Bank.open(bank), tmp_path / "index", no_words=["th"], progress=False)
+    retriever = for_threads(Retriever.load(tiny_static))
+    corpus = IndexCorpus(open_index(tmp_path / "index", model=retriever))
+    corpus.prepare()
+    with local_client(create_app(retriever, corpus, model_name="tiny")) as client:
+        assert client.get("/corpus").json()["no_words"] == ["th"]
+        assert search(client, mode="hybrid").json()["not_by_words"] == ["th"]
+        assert search(client, mode="lexical").json()["not_by_words"] == ["th"]
+        assert "not_by_words" not in search(client, mode="dense", languages=["th"]).json()
+        assert "not_by_words" not in search(client, mode="hybrid", languages=["de"]).json()
+        assert search(client, mode="hybrid", languages=["th"]).json()["hits"][0]["id"] == "th-1"
+        refused = search(client, mode="lexical", languages=["th", "de"])
+        assert refused.status_code == 400 and "leaves out th;" in refused.json()["error"]["message"]
+        in_turn = search(client, mode="lexical", preference_neutral=True, k=7)
+        assert in_turn.status_code == 200 and "th" not in {hit["language"] for hit in in_turn.json()["hits"]}

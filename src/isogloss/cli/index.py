@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -50,6 +52,14 @@ def index(
     snapshot: Annotated[
         Path | None, typer.Option("--snapshot", metavar="FOLDER", help="Copy the index as it is now into a new folder.")
     ] = None,
+    no_words: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--no-words",
+            metavar="LANG",
+            help="Leave a language out of the lexical index; may be repeated; none is none.",
+        ),
+    ] = None,
     overrides: SetOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -67,15 +77,24 @@ def index(
             threads=settings.threads,
         )
         if snapshot is not None:
-            if bank is not None or add or update or delete is not None:
+            if bank is not None or add or update or delete is not None or no_words:
                 raise UsageError("--snapshot is given alone, with --out INDEX")
             from isogloss.indexing.building import copy_index
 
-            _show(reporter, copy_index(out, snapshot), lexical=False, refused="")
+            _show(reporter, copy_index(out, snapshot), _Words())
             return
-        report = _changed(bank, out, settings.precision, options, add, update, delete, progress=not as_json)
-        wanted = settings.lexical and "://" not in out
-        _show(reporter, report, wanted, _lexical(out) if wanted else "")
+        left_out = None if no_words is None else [language for language in no_words if language != "none"]
+        report = _changed(bank, out, settings.precision, options, add, update, delete, left_out, progress=not as_json)
+        _show(reporter, report, _words(out) if settings.lexical and "://" not in out else _Words())
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What came of the lexical index: whether it was made, why not, and what it could not cut."""
+
+    made: bool = False
+    refused: str = ""
+    uncut: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def _changed(
@@ -86,13 +105,18 @@ def _changed(
     add: bool,
     update: bool,
     delete: Path | None,
+    no_words: list[str] | None,
     *,
     progress: bool,
 ) -> IndexReport:
     from isogloss.engines.bank import Bank
     from isogloss.files import read_lines
-    from isogloss.indexing.building import build_index, change_index, delete_passages
+    from isogloss.indexing.building import build_index, change_index, delete_passages, leave_out_words
 
+    if no_words is not None and (add or update or delete is not None):
+        raise UsageError("--no-words goes with a BANK that is indexed anew, or alone with --out INDEX")
+    if no_words is not None and bank is None:
+        return leave_out_words(out, no_words)
     if add + update + (delete is not None) > 1 or (bank is None) != (delete is not None):
         raise UsageError("Give a BANK with none or one of --add and --update, or --delete FILE without a BANK")
     if delete is not None:
@@ -101,30 +125,35 @@ def _changed(
     opened = Bank.open(bank or "")
     if add or update:
         return change_index(opened, out, "add" if add else "update", options=options, progress=progress)
-    return build_index(opened, out, precision=precision, options=options, progress=progress)
+    return build_index(opened, out, precision=precision, options=options, no_words=no_words, progress=progress)
 
 
-def _lexical(out: str) -> str:
+def _words(out: str) -> _Words:
     """Makes the lexical index, or says why there is none."""
     from isogloss.errors import DataError
     from isogloss.indexing.opening import open_index
 
     with open_index(out, model=None) as opened:
         try:
-            opened.prepare_lexical()
+            return _Words(True, uncut=opened.prepare_lexical().uncut)
         except DataError as error:
-            return str(error)
-    return ""
+            return _Words(refused=str(error))
 
 
-def _show(reporter: Reporter, report: IndexReport, lexical: bool, refused: str) -> None:
+def _show(reporter: Reporter, report: IndexReport, words: _Words) -> None:
     changes = [f"{report.written} passages written"] if report.written else []
     changes += [f"{report.removed} passages removed"] if report.removed else []
     counts = ", ".join(f"{language} {count}" for language, count in report.languages.items())
     reporter.show(f"{report.url}: {', '.join(changes) or 'nothing to do'} in {report.seconds:.1f} s.")
     reporter.show(f"{report.passages} passages in {len(report.languages)} languages: {counts}")
-    if refused:
-        reporter.note(f"There is no lexical index; dense search works.\n{refused}")
+    if words.refused:
+        reporter.note(f"There is no lexical index; dense search works.\n{words.refused}")
+    if report.no_words:
+        reporter.note(f"Left out of the lexical index, and found by meaning alone: {', '.join(report.no_words)}.")
+    for language, (uncut, long) in words.uncut.items():
+        reporter.note(
+            f"{language}: {uncut} of {long} long passages have no spaces between words; words do not find them."
+        )
     reporter.result(
         {
             "index": report.url,
@@ -133,6 +162,8 @@ def _show(reporter: Reporter, report: IndexReport, lexical: bool, refused: str) 
             "passages": report.passages,
             "seconds": round(report.seconds, 3),
             "languages": report.languages,
-            "lexical": lexical and not refused,
+            "lexical": words.made,
+            "no_words": list(report.no_words),
+            "uncut": {language: {"uncut": uncut, "long": long} for language, (uncut, long) in words.uncut.items()},
         }
     )

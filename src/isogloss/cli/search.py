@@ -66,8 +66,13 @@ def search(
             if len(hits) < k:
                 allowed = opened.count(languages=languages, metadata=wanted)
                 reporter.note(f"{len(hits)} hits of {k}: the index has {allowed} passages that may be found.")
+            by_meaning = opened.not_by_words(languages) if hybrid or lexical else ()
         show_hits(reporter, hits)
-        reporter.result({"query": query, "hits": [hit.to_json() for hit in hits]})
+        if by_meaning:
+            searched = "by meaning alone" if hybrid else "not at all: the lexical index leaves them out"
+            reporter.note(f"Passages in {', '.join(by_meaning)} were searched {searched}.")
+        found = {"query": query, "hits": [hit.to_json() for hit in hits]}
+        reporter.result(found | ({"not_by_words": list(by_meaning)} if by_meaning else {}))
 
 
 def show_hits(reporter: Reporter, hits: list[Hit]) -> None:

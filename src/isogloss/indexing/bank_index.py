@@ -79,6 +79,10 @@ class BankIndex:
     def finish(self) -> None:
         """Does nothing: an unfinished bank does not open."""
 
+    def leave_out_words(self, languages: Sequence[str]) -> None:
+        """Is refused."""
+        raise self._read_only()
+
     def snapshot(self, path: str) -> None:
         """Is refused: a bank's folder can be copied as it is."""
         raise UsageError(f"{self.url} is a bank", next_step="Copy its folder.")

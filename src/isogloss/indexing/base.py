@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,23 @@ class BaseEngine(ABC):
             for row, scores in zip(short, again, strict=True):
                 found[row] = scores
         return found
+
+    def finish(self) -> None:
+        """Marks a build as finished."""
+        self._say(replace(self._about, building=""))
+
+    def leave_out_words(self, languages: Sequence[str]) -> None:
+        """Has the lexical index leave out these languages."""
+        self._say(replace(self._about, no_words=tuple(sorted(set(languages)))))
+
+    def _say(self, about: IndexAbout) -> None:
+        with self._writing:
+            self._about = about
+            self._write_about()
+
+    @abstractmethod
+    def _write_about(self) -> None:
+        """Keeps what the index says of itself."""
 
     @abstractmethod
     def known(self, ids: Sequence[str]) -> set[str]:

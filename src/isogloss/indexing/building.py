@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from isogloss.engines.bank import Bank
 from isogloss.engines.bank_manifest import MANIFEST_NAME, file_digest
 from isogloss.errors import DataError, FileError, UsageError
 from isogloss.files import file_errors
+from isogloss.indexing.hits import checked_languages
 from isogloss.indexing.manifest import IndexOptions, is_index
 from isogloss.indexing.opening import create_engine, default_precision, open_engine
 from isogloss.indexing.protocol import Index, IndexAbout, refuse_known
@@ -34,6 +35,7 @@ class IndexReport:
         removed: Passages removed by this call.
         passages: Passages in the index.
         languages: Passages by language.
+        no_words: Languages that the lexical index leaves out.
         seconds: Time of writing and of building the graph.
     """
 
@@ -42,6 +44,7 @@ class IndexReport:
     removed: int = 0
     passages: int = 0
     languages: dict[str, int] = field(default_factory=dict)
+    no_words: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
@@ -51,6 +54,7 @@ def build_index(
     *,
     precision: str = "",
     options: IndexOptions | None = None,
+    no_words: Sequence[str] | None = None,
     progress: bool = True,
 ) -> IndexReport:
     """Makes an index of a bank. Where a build of the same bank was interrupted, it goes on.
@@ -60,21 +64,27 @@ def build_index(
         url: Folder, or URL of a server, that holds no index.
         precision: `float32`, `float16`, or `int8` codes with a rescoring by float16; empty is what fits the engine.
         options: Settings of the index.
+        no_words: Languages that the lexical index leaves out, in any spelling; None leaves out none, or those that an
+            interrupted build did.
         progress: Whether a bar is shown.
 
     Raises:
         FileError: An index is there already, or the disk refuses.
         DataError: An unfinished index of another bank is there.
+        UsageError: Languages that no passage has, all of them.
     """
     began = time.perf_counter()
+    left_out = checked_languages(no_words, {tag for tag in bank.languages if tag}, "bank") if no_words else ()
     with file_errors(bank.path, "read"):
         source = file_digest(bank.path / MANIFEST_NAME)
     index = _unfinished(url, source, options)
     if index is None:
         precision = precision or default_precision(url)
-        about = IndexAbout("", bank.fingerprint, bank.dimension, precision, building=source)
+        about = IndexAbout("", bank.fingerprint, bank.dimension, precision, building=source, no_words=left_out)
         index = create_engine(url, about, options)
     try:
+        if no_words is not None and left_out != index.about.no_words:
+            index.leave_out_words(left_out)
         written = _write(index, bank, progress=progress, there=index.count())
         index.finish()
         return _report(index, IndexReport(str(url), written=written), began)
@@ -177,8 +187,24 @@ def _refuse_known(index: Index, bank: Bank) -> None:
 def _report(index: Index, report: IndexReport, began: float) -> IndexReport:
     report.passages = index.count()
     report.languages = index.languages()
+    report.no_words = index.about.no_words
     report.seconds = time.perf_counter() - began
     return report
+
+
+def leave_out_words(url: str | Path, languages: Sequence[str]) -> IndexReport:
+    """Has the lexical index of an index leave out these languages, in any spelling, and no others.
+
+    Raises:
+        UsageError: Languages that no passage has, all of them; or a bank.
+    """
+    began = time.perf_counter()
+    index = open_engine(url)
+    try:
+        index.leave_out_words(checked_languages(languages, set(index.languages()), "index"))
+        return _report(index, IndexReport(str(url)), began)
+    finally:
+        index.close()
 
 
 def copy_index(url: str | Path, path: str | Path) -> IndexReport:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from isogloss.errors import DataError, FileError, MissingExtraError
 from isogloss.files import atomic_folder, refuse_occupied, remove_leftovers
 from isogloss.indexing.base import BaseEngine
+from isogloss.indexing.codes import Codes
 from isogloss.indexing.lexical_files import forget_lexical
 from isogloss.indexing.manifest import IndexOptions, read_about, write_about
 from isogloss.indexing.protocol import (
@@ -59,6 +60,7 @@ class EmbeddedIndex(BaseEngine):
         self._unflushed = 0
         self._count: int | None = None
         self._languages: dict[str, int] | None = None
+        self._codes = Codes(path / "qdrant")
         self._indexed = {key for key in shard.info().payload_schema if key.startswith("metadata.")}
 
     @classmethod
@@ -77,8 +79,7 @@ class EmbeddedIndex(BaseEngine):
             (partial / "qdrant").mkdir()
             with _engine_errors(place):
                 shard = edge.EdgeShard.create(str(partial / "qdrant"), _configuration(edge, about, options))
-                keyword = edge.PayloadSchemaType.Keyword
-                shard.update(edge.UpdateOperation.create_field_index("language", keyword))
+                shard.update(edge.UpdateOperation.create_field_index("language", _words_on_disk(edge)))
                 shard.close()
             write_about(partial, replace(about, engine=ENGINE))
         return cls.open(place, options)
@@ -166,10 +167,6 @@ class EmbeddedIndex(BaseEngine):
                 self._shard.optimize()
             self._shard.flush()
 
-    def finish(self) -> None:
-        """Marks a build as finished."""
-        self._about = write_about(self.path, self._about, building="")
-
     def snapshot(self, path: str) -> None:
         """Copies the folder, with writes held back meanwhile."""
         with self._writing, self._engine(), atomic_folder(path) as partial:
@@ -181,6 +178,9 @@ class EmbeddedIndex(BaseEngine):
         with self._writing, self._engine():
             self._shard.flush()
             self._shard.close()
+
+    def _write_about(self) -> None:
+        write_about(self.path, self._about)
 
     def _write(self, passages: Sequence[Text], matrix: NDArray[np.float32]) -> None:
         forget_lexical(self.path)
@@ -206,11 +206,12 @@ class EmbeddedIndex(BaseEngine):
             for key, value in (passage.metadata or {}).items():
                 path = metadata_path(key)
                 if isinstance(value, str) and path not in self._indexed and len(self._indexed) < INDEXED_METADATA_KEYS:
-                    keyword = edge.PayloadSchemaType.Keyword
-                    self._shard.update(edge.UpdateOperation.create_field_index(path, keyword))
+                    self._shard.update(edge.UpdateOperation.create_field_index(path, _words_on_disk(edge)))
                     self._indexed.add(path)
 
     def _nearest(self, vectors: NDArray[Any], k: int, where: Where, *, exact: bool) -> list[Scores]:
+        if not exact:
+            self._codes.read()
         with self._engine() as edge:
             options = self._options
             rescored = edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
@@ -234,9 +235,14 @@ class EmbeddedIndex(BaseEngine):
             yield _edge()
 
 
+def _words_on_disk(edge: Any) -> Any:
+    """An index of words that is read where it is asked: in memory, it would be most of the time of opening."""
+    return edge.KeywordIndexParams(memory=edge.Memory.Cold)
+
+
 def _configuration(edge: Any, about: IndexAbout, options: IndexOptions) -> Any:
     types = edge.VectorStorageDatatype
-    # Codes are read at every search and so when the index is opened, vectors only where the codes are closest.
+    # Codes are read at every search (see `codes`), vectors only where the codes are closest.
     coded = about.precision == "int8"
     quantized = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99, memory=edge.Memory.Cached)
     kilobytes = about.dimension * (4 if about.precision == "float32" else 2) / 1024

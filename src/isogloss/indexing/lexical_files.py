@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from isogloss.errors import DataError
@@ -27,37 +27,41 @@ def forget_lexical(index_folder: Path) -> None:
             shutil.rmtree(folder)
 
 
-def lexical_index(index_folder: Path | None, passages: Callable[[], Iterable[Text]]) -> LexicalIndex:
+def lexical_index(
+    index_folder: Path | None, passages: Callable[[], Iterable[Text]], *, without: Sequence[str] = ()
+) -> LexicalIndex:
     """The lexical index of passages: read from the folder where it is valid, else made, and kept there.
 
     Args:
         index_folder: Folder of the index; None keeps nothing.
         passages: Gives all passages.
+        without: Normalised languages that it leaves out.
 
     Raises:
         DataError: A language whose text the tokenizer does not cut into terms.
     """
     segmenters = installed_segmenters()
-    if index_folder is not None and (found := _kept(index_folder / FOLDER, segmenters)):
+    if index_folder is not None and (found := _kept(index_folder / FOLDER, segmenters, without)):
         return found
-    made = LexicalIndex(passages(), segmenters=segmenters)
+    made = LexicalIndex(passages(), segmenters=segmenters, without=without)
     if index_folder is not None:
-        forget_lexical(index_folder)  # one of another tokenizer
+        forget_lexical(index_folder)  # one of another tokenizer, or of other languages
         with atomic_folder(index_folder / FOLDER) as partial:
             made.save(partial)
             write_json(partial / ABOUT_NAME, {"tokenizer": tokenizer_identity(segmenters), "passages": len(made)})
     return made
 
 
-def _kept(folder: Path, segmenters: Mapping[str, Segmenter]) -> LexicalIndex | None:
+def _kept(folder: Path, segmenters: Mapping[str, Segmenter], without: Sequence[str]) -> LexicalIndex | None:
     if not (folder / ABOUT_NAME).is_file():
         return None
     about = read_json(folder / ABOUT_NAME)
     if not isinstance(about, dict) or about.get("tokenizer") != tokenizer_identity(segmenters):
         return None
     try:
-        return LexicalIndex.load(folder, segmenters=segmenters)
+        found = LexicalIndex.load(folder, segmenters=segmenters)
     except (KeyError, TypeError, ValueError) as broken:
         raise DataError(
             f"{folder} is damaged: {broken!r}", next_step=f"Remove it; it is made again: rm -r '{folder}'"
         ) from broken
+    return found if found.without == tuple(sorted(without)) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,9 @@ def is_index(folder: Path) -> bool:
     return (folder / ABOUT_NAME).is_file()
 
 
-def write_about(folder: Path, about: IndexAbout, *, building: str | None = None) -> IndexAbout:
-    """Writes `index.json`, whole or not at all, and gives what it says then."""
-    written = about if building is None else replace(about, building=building)
-    write_json(folder / ABOUT_NAME, about_to_json(written))
-    return written
+def write_about(folder: Path, about: IndexAbout) -> None:
+    """Writes `index.json`, whole or not at all."""
+    write_json(folder / ABOUT_NAME, about_to_json(about))
 
 
 def read_about(folder: Path) -> IndexAbout:
@@ -95,6 +93,7 @@ def about_from_json(value: Any, place: str) -> IndexAbout:
             dimension=int(value["dimension"]),
             precision=str(value["precision"]),
             building=str(value["building"]),
+            no_words=tuple(map(str, value.get("no_words", ()))),
         )
     except (KeyError, TypeError, ValueError) as broken:
         raise DataError(f"{place} is broken: {broken!r}", next_step="Index the bank again.") from broken

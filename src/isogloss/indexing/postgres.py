@@ -167,9 +167,7 @@ class PostgresIndex(BaseEngine):
             )
             cursor.execute(f"ANALYZE {self._table}")
 
-    def finish(self) -> None:
-        """Marks a build as finished."""
-        self._about = replace(self._about, building="")
+    def _write_about(self) -> None:
         with self._transaction() as cursor:
             cursor.execute(f"UPDATE {self._table}_about SET about = %s", [json.dumps(about_to_json(self._about))])  # noqa: S608
 

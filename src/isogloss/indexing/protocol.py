@@ -67,6 +67,7 @@ class IndexAbout:
         dimension: Length of a vector.
         precision: How vectors are kept: `float32`, `float16`, or `int8` with a rescoring by float16.
         building: What an unfinished build reads from; empty where the index is finished.
+        no_words: Languages that its lexical index leaves out, sorted.
     """
 
     engine: str
@@ -74,6 +75,7 @@ class IndexAbout:
     dimension: int
     precision: str = "float16"
     building: str = ""
+    no_words: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -169,6 +171,13 @@ class Index(Protocol):
 
     def finish(self) -> None:
         """Marks a build as finished."""
+
+    def leave_out_words(self, languages: Sequence[str]) -> None:
+        """Has the lexical index leave out these languages, and no others; `about` says so from then on.
+
+        Raises:
+            UsageError: A bank, which is only read.
+        """
 
     def snapshot(self, path: str) -> None:
         """Writes a copy of the index as it is now to a place that holds nothing.

@@ -152,11 +152,6 @@ class QdrantIndex(BaseEngine):
     def optimize(self) -> None:
         """Does nothing: the server builds its graph by itself."""
 
-    def finish(self) -> None:
-        """Marks a build as finished."""
-        self._about = replace(self._about, building="")
-        self._write_about()
-
     def snapshot(self, path: str) -> None:
         """Is refused: the server keeps its own snapshots."""
         step = f"Use the server's: POST /collections/{self._collection}/snapshots"

@@ -19,6 +19,7 @@ from isogloss.indexing.lexical_files import lexical_index
 from isogloss.indexing.manifest import is_index
 from isogloss.indexing.protocol import EVERY_PASSAGE, Index, IndexAbout, Scores, Value, Where, check_where, ordered
 from isogloss.indexing.rerank import CrossEncoderReranker, Reranker
+from isogloss.languages import normalize
 from isogloss.records import Text
 
 if TYPE_CHECKING:
@@ -83,6 +84,16 @@ class SearchIndex:
         """Passages by language."""
         return self.index.languages()
 
+    def not_by_words(self, languages: Sequence[str] = ()) -> tuple[str, ...]:
+        """Those of these languages, or of all, that the lexical index leaves out: only their meaning is searched.
+
+        Args:
+            languages: Languages of passages, in any spelling; all where there are none.
+        """
+        left_out = self.about.no_words
+        wanted = {normalize(language) for language in languages} if languages else set(self.languages())
+        return tuple(language for language in left_out if language in wanted)
+
     def count(self, *, languages: Sequence[str] = (), metadata: Mapping[str, Any] | None = None) -> int:
         """How many passages a filter allows."""
         return self.index.count(self._where(languages, metadata))
@@ -117,11 +128,14 @@ class SearchIndex:
             vectors: The queries' vectors, shape (queries, dimension), where the caller has them; else they are encoded.
 
         Raises:
-            UsageError: Arguments out of range, or languages that no passage has, all of them.
+            UsageError: Arguments out of range, languages that no passage has, or, in mode `lexical`, languages that the
+                lexical index leaves out, all of them.
             DataError: An empty query; or lexical search over a language without a tokenizer.
         """
         self._check(queries, k, mode, fusion, weight, depth)
         where = self._where(languages, metadata)
+        if mode == "lexical" and languages:
+            self._refuse_without_words(where.languages)
         wanted = k if mode != "hybrid" and rerank is None else max(k, depth)
         stages: dict[str, list[Scores]] = {}
         if mode != "lexical":
@@ -175,10 +189,13 @@ class SearchIndex:
             DataError: A language without a tokenizer.
         """
         with self._lexical_lock:
-            if self._lexical is None or len(self._lexical) != self.index.count():
+            lexical = self._lexical
+            if lexical is None or len(lexical) + lexical.left_out != self.index.count():
                 folder = Path(self.index.url) if "://" not in self.index.url else None
-                self._lexical = lexical_index(folder if folder and is_index(folder) else None, self.index.all_passages)
-            return self._lexical
+                kept_in = folder if folder and is_index(folder) else None
+                lexical = lexical_index(kept_in, self.index.all_passages, without=self.about.no_words)
+                self._lexical = lexical
+            return lexical
 
     def close(self) -> None:
         """Lets go of the engine."""
@@ -207,12 +224,23 @@ class SearchIndex:
 
     def _by_words(self, queries: Sequence[str], k: int, where: Where) -> list[Scores]:
         lexical = self.prepare_lexical()
+        languages = [language for language in where.languages if language not in lexical.without]
+        if where.languages and not languages:
+            return [{} for _ in queries]
         named = [Text(str(row), query) for row, query in enumerate(queries)]
         allowed = None
         if where.metadata:
             allowed = {passage.id for passage in self.index.all_passages() if where.allows(passage)}
-        run = lexical.search(named, k=k, languages=where.languages, allowed=allowed)
+        run = lexical.search(named, k=k, languages=languages, allowed=allowed)
         return [run[query.id] for query in named]
+
+    def _refuse_without_words(self, languages: Sequence[str]) -> None:
+        faults = [
+            Fault(f"language {language}", "is left out of the lexical index")
+            for language in self.not_by_words(languages)
+        ]
+        next_step = f"Search by meaning, or put it back: isogloss index --out '{self.url}' --no-words none"
+        raise_faults(UsageError, "lexical search", faults, next_step)
 
     def _texts(self, found: Sequence[Scores], count: int) -> dict[str, Text]:
         names = list(dict.fromkeys(name for scores in found for name in list(scores)[:count]))

@@ -81,6 +81,10 @@ class Corpus(Protocol):
         """Whether a question may ask for a cross-encoder's order."""
 
     @property
+    def no_words(self) -> tuple[str, ...]:
+        """Languages of which only the meaning is searched."""
+
+    @property
     def preparing(self) -> bool:
         """Whether more modes will be ready later."""
 
@@ -118,6 +122,7 @@ class IndexCorpus:
         self.modes: tuple[Mode, ...] = ("dense",)
         self.preparing = True
         self.languages: Mapping[str, int] = index.languages()
+        self.no_words = index.not_by_words()
         self._size = index.count()
 
     def __len__(self) -> int:
@@ -129,7 +134,7 @@ class IndexCorpus:
             self._index.prepare_lexical()
             self.modes = ("dense", "lexical", "hybrid")
         except IsoglossError as error:
-            log_event("no_lexical_index", reason=error.message)
+            log_event("no_lexical_index", reason=str(error))
         finally:
             self.preparing = False
 

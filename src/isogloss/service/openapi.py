@@ -115,4 +115,5 @@ def _hits() -> dict[str, Any]:
     answer["properties"]["hits"] = _list_of(
         _object(rank="integer", id="string", score="number", text="string", ranks="object", scores="object")
     )
+    answer["properties"]["not_by_words"] = _list_of({"type": "string"})
     return answer

@@ -78,6 +78,7 @@ class Searcher:
             "passages": len(self.corpus),
             "languages": [{"language": tag, "name": language_name(tag), "passages": count} for tag, count in languages],
             "modes": list(self.corpus.modes),
+            "no_words": list(self.corpus.no_words),
             "preparing": self.corpus.preparing,
             "default_mode": self.default_mode,
             "rerank": self.corpus.reranks,
@@ -93,6 +94,9 @@ class Searcher:
         mode = self._checked_mode(request)
         self._check_rerank(request)
         languages = self._checked_languages(request.languages)
+        not_by_words = [tag for tag in self.corpus.no_words if not languages or tag in languages]
+        if mode == "lexical" and languages:
+            _check_words(not_by_words)
         _check_metadata(request.metadata)
         encoded = await self._encoder.encode([query], "query", field="query")
         weight = EVEN_WEIGHT if request.dense_weight is None else request.dense_weight
@@ -110,6 +114,8 @@ class Searcher:
             _hit(rank, found, piece) for rank, (found, piece) in enumerate(zip(answer.hits, marked, strict=True), 1)
         ]
         body: dict[str, Any] = {"object": "list", "mode": mode, "languages": list(languages), "hits": hits}
+        if not_by_words and mode != "dense":
+            body["not_by_words"] = not_by_words
         if request.facets:
             counted = Counter(answer.facets).most_common()
             body["facets"] = [{"language": tag, "name": language_name(tag), "hits": count} for tag, count in counted]
@@ -182,7 +188,9 @@ class Searcher:
     def _in_turn(self, question: Question) -> list[Found]:
         """Hits of each language by itself; of very many languages, those that have most passages."""
         sizes = self.corpus.languages
-        asked = question.languages or tuple(sizes)
+        asked: Sequence[str] = question.languages or tuple(sizes)
+        if question.mode == "lexical":
+            asked = [tag for tag in asked if tag not in self.corpus.no_words]
         most = sorted(asked, key=lambda tag: (-sizes[tag], tag))[:MOST_LANGUAGES_IN_TURN]
         return in_turn([self.corpus.search(replace(question, languages=(tag,))) for tag in most], question.k)
 
@@ -201,6 +209,12 @@ class Searcher:
             snippet(text, best_span(own, np.stack(rows), query)) if own else None
             for text, own, rows in zip(texts, spans, own_vectors, strict=True)
         ]
+
+
+def _check_words(left_out: Sequence[str]) -> None:
+    if left_out:
+        message = f"languages: the lexical index leaves out {', '.join(left_out)}; search in mode dense or hybrid."
+        raise RefusalError(400, message, code="language", parameter="languages")
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:

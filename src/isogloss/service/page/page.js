@@ -126,8 +126,15 @@ function show(found, milliseconds) {
   $("results").replaceChildren(...found.hits.map(hit));
   const where = found.languages.length ? ` in ${found.languages.map(languageName).join(", ")}` : "";
   say(found.hits.length
-    ? `${plural(found.hits.length, "passage", "passages")}${where}, ${Math.max(1, Math.round(milliseconds))} ms`
+    ? `${plural(found.hits.length, "passage", "passages")}${where}, ${Math.max(1, Math.round(milliseconds))} ms${withoutWords(found)}`
     : `Nothing found${where}. ${found.mode === "lexical" ? "A lexical search needs a shared word; try hybrid or dense." : "Try other words."}`);
+}
+
+/* Some languages may be left out of the lexical index: the reader is told, for nothing shows it in the hits. */
+function withoutWords(found) {
+  if (!found.not_by_words) return "";
+  const named = found.not_by_words.map(languageName).join(", ");
+  return found.mode === "lexical" ? `; not searched: ${named}` : `; by meaning alone: ${named}`;
 }
 
 function showChips() {

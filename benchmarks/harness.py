@@ -7,7 +7,7 @@ A benchmark is a module with a `BENCHMARK` and, at its end, `main(BENCHMARK)`. I
 Rounds begin with another variant each time, so that what else the machine does falls on all alike. A ratio is taken
 within each round; the median of the rounds is stated, with the least and the most. CPU time counts, the threads of the
 process included and its children not, but where a variant says so; memory is the peak of a process that does this one
-work alone.
+work alone. Where each variant has such a process and a round is long, `--rounds 0` takes the times of these alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from isogloss.files import write_json
 from isogloss.progress import progress_bar
 
 RESULTS = Path(__file__).parent / "results"
-PEAK = "peak-memory-mib:"
+ALONE = "measured-alone:"
 
 Work = Callable[[], int]
 """Does the work once and gives how many units it did: passages, queries, steps."""
@@ -128,11 +128,11 @@ def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
         _do_alone(plan, given.alone)
         return 0
     _require_known_names(plan)
-    rounds = measure(plan.variants, given.rounds, progress=True)
-    memory = {}
-    for variant in plan.variants:
-        if variant.memory:
-            memory[_key(variant)] = _peak_memory(benchmark, _key(variant), given_words)
+    rounds = measure(plan.variants, given.rounds, progress=True) if given.rounds else {}
+    alone = {_key(one): _alone(benchmark, _key(one), given_words) for one in plan.variants if one.memory}
+    memory = {key: found.pop("memory") for key, found in alone.items()}
+    if not given.rounds:
+        rounds = {_key(variant): [alone[_key(variant)]] for variant in plan.variants}
     found = result(benchmark, plan, rounds, memory) | {
         "command": " ".join(["python -m", f"benchmarks.{benchmark.name}", *given_words]),
         "threads": given.threads,
@@ -213,7 +213,7 @@ def ratio_words(ratio: Mapping[str, Any]) -> str:
 
 def _parser(benchmark: Benchmark) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{benchmark.name}", description=benchmark.title)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of all variants")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of all variants; 0: of processes alone")
     parser.add_argument("--threads", type=int, default=1, help="cores and threads that every variant gets")
     parser.add_argument("--out", type=Path, help=f"JSON of the results; benchmarks/results/{benchmark.name}.json else")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
@@ -253,8 +253,8 @@ def _cpu_seconds(*, children: bool) -> float:
 
 def _do_alone(plan: Plan, key: str) -> None:
     chosen = next(variant for variant in plan.variants if _key(variant) == key)
-    chosen.prepare()()
-    print(f"{PEAK}{peak_kilobytes() / 1024}")
+    found = _timed(chosen.prepare(), children=chosen.children)
+    print(f"{ALONE}{json.dumps(found | {'memory': peak_kilobytes() / 1024})}")
 
 
 def peak_kilobytes() -> int:
@@ -263,11 +263,13 @@ def peak_kilobytes() -> int:
     return int(lines[0].split()[1]) if lines else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _peak_memory(benchmark: Benchmark, key: str, words: Sequence[str]) -> float:
+def _alone(benchmark: Benchmark, key: str, words: Sequence[str]) -> dict[str, float]:
+    """Time per unit and peak memory, MiB, of a process that does the work of one variant once and nothing else."""
     command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", *words, "--alone", key]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  # this program itself
-    lines = [line for line in done.stdout.splitlines() if line.startswith(PEAK)]
-    return float(lines[-1].removeprefix(PEAK))
+    lines = [line for line in done.stdout.splitlines() if line.startswith(ALONE)]
+    found: dict[str, float] = json.loads(lines[-1].removeprefix(ALONE))
+    return found
 
 
 def _require_known_names(plan: Plan) -> None:

@@ -107,12 +107,15 @@ def test_a_target_without_a_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert found["ratios"] == [] and "a third" in found["missing"]
 
 
-def test_the_peak_of_a_process_alone(capsys: pytest.CaptureFixture[str]):
-    from benchmarks.harness import PEAK, _do_alone
+def test_time_and_peak_of_a_process_alone(capsys: pytest.CaptureFixture[str]):
+    from benchmarks.harness import ALONE, _do_alone
 
-    large = Variant("w", "large", lambda: lambda: len(bytearray(400 * 2**20)))
+    large = Variant("w", "large", lambda: lambda: busy(0.05)() and len(bytearray(400 * 2**20)) // 2**20)
     _do_alone(Plan([large]), "w: large")
-    assert float(capsys.readouterr().out.removeprefix(PEAK)) > 400
+    found = json.loads(capsys.readouterr().out.removeprefix(ALONE))
+    assert found["memory"] > 400
+    assert found["units"] == 400
+    assert 0.05 / 400 <= found["cpu"] < 1 / 400
 
 
 def test_the_peak_is_not_that_of_the_process_before():

@@ -16,7 +16,7 @@ import random
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from isogloss.errors import DataError, ModelError, ParityError, UsageError
 from isogloss.models import trim_vocabulary as module
@@ -25,7 +25,14 @@ from isogloss.models.tensor_rows import copy_rows, read_header
 from isogloss.models.trim_vocabulary import trim_vocabulary
 from isogloss.models.trimming import TrimmedTokenizer, count_use, trim_tokenizer
 from isogloss.records import Text
-from tests.conftest import TINY_TEXTS, bert_modules, build_tokenizer, save_sentence_transformer, static_modules
+from tests.conftest import (
+    SPECIAL_TOKENS,
+    TINY_TEXTS,
+    bert_modules,
+    build_tokenizer,
+    save_sentence_transformer,
+    static_modules,
+)
 
 KINDS = ("Unigram", "BPE", "WordPiece")
 EUROPEAN = [Text(f"e{row}", TINY_TEXTS[row], "en" if row in (0, 1, 10) else "de") for row in (0, 1, 2, 3, 10)]
@@ -43,6 +50,49 @@ def bytes_folder(kind, tmp_path):
 
 def transformer_folder(kind, tmp_path):
     return save_sentence_transformer(bert_modules(tmp_path / f"bert-{kind}", kind), tmp_path / f"transformer-{kind}")
+
+
+def xlm_roberta_folder(tmp_path):
+    """A model in the shape of XLM-R: pieces behind four special ones, the mask last, positions counted from padding."""
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+
+    pieces = json.loads(build_tokenizer("Unigram").to_str())["model"]["vocab"][len(SPECIAL_TOKENS) :]
+    names = ("<s>", "<pad>", "</s>", "<unk>")
+    scored = [*((name, 0.0) for name in names), *map(tuple, pieces), ("<mask>", 0.0)]
+    tokenizer = Tokenizer(models.Unigram(scored, unk_id=3))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.add_special_tokens([*names, "<mask>"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    special = {
+        "bos": "<s>",
+        "cls": "<s>",
+        "pad": "<pad>",
+        "eos": "</s>",
+        "sep": "</s>",
+        "unk": "<unk>",
+        "mask": "<mask>",
+    }
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=32,
+        **{f"{role}_token": name for role, name in special.items()},
+    )
+    config = XLMRobertaConfig(
+        vocab_size=len(scored),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=34,
+        pad_token_id=1,
+    )
+    XLMRobertaModel(config).save_pretrained(tmp_path / "xlm-r")
+    fast.save_pretrained(tmp_path / "xlm-r")
+    return save_sentence_transformer([Transformer(str(tmp_path / "xlm-r")), Pooling(32, "mean")], tmp_path / "model")
 
 
 def opens_elsewhere_with(folder, texts):
@@ -144,6 +194,19 @@ def test_untied_towers_are_both_trimmed(tiny_untied, tmp_path):
     before, after = Retriever.load(tiny_untied), Retriever.load(tmp_path / "out")
     for role in ("query", "passage"):
         np.testing.assert_allclose(after.encode(EUROPEAN, role=role), before.encode(EUROPEAN, role=role), atol=1e-6)
+
+
+@pytest.mark.parametrize("keep", ["characters", "used"])
+def test_the_special_pieces_of_xlm_roberta_stay_where_it_looks_for_them(keep, tmp_path):
+    folder = xlm_roberta_folder(tmp_path)
+    trim_vocabulary(folder, EUROPEAN, tmp_path / "out", keep=keep)
+    trimmed = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    assert [trimmed.token_to_id(name) for name in ("<s>", "<pad>", "</s>", "<unk>")] == [0, 1, 2, 3]
+    assert trimmed.token_to_id("<mask>") == trimmed.get_vocab_size() - 1
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (config["pad_token_id"], config["vocab_size"]) == (1, trimmed.get_vocab_size())
+    theirs = opens_elsewhere_with(tmp_path / "out", EUROPEAN)
+    np.testing.assert_allclose(theirs, opens_elsewhere_with(folder, EUROPEAN), atol=1e-6)
 
 
 def test_prompts_are_part_of_the_texts(tiny_transformer, tmp_path):

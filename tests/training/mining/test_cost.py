@@ -2,24 +2,28 @@
 
 1. Time is proportional to the rows that are left and to the passages.
 2. Memory grows by rows and passages, not by the vectors of all passages.
-3. Disk counts a bank where one is made.
+3. The rules are counted: they grow with the length of the texts and with the window, and not comparing costs less.
+4. Disk counts a bank where one is made.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from isogloss.training.mining import cost as cost_module
 from isogloss.training.mining.cost import Estimate, estimate_cost
 from isogloss.training.mining.settings import MiningSettings
 
+PASSAGES = [f"{number:04d}" * 125 for number in range(32)]
 
-def cost(rows: int, passages: int, *, done: int = 0, new_bank: bool = False) -> Estimate:
+
+def cost(rows: int, passages: int, *, done: int = 0, new_bank: bool = False, sample=PASSAGES, **rules) -> Estimate:
     return estimate_cost(
-        MiningSettings(rows_at_once=64, block=512),
+        MiningSettings(rows_at_once=64, block=512, **rules),
         rows=[300] * rows,
         done=done,
         passages=passages,
-        passage_bytes=500.0,
+        sample=sample,
         dimension=400,
         encode=lambda: None,
         new_bank=new_bank,
@@ -29,6 +33,22 @@ def cost(rows: int, passages: int, *, done: int = 0, new_bank: bool = False) -> 
 def test_time_follows_rows_and_passages() -> None:
     assert cost(1000, 1000, done=1000).seconds == 0
     assert cost(1_000_000, 1_000_000).seconds > 100_000 * cost(1000, 1000, done=900).seconds > 0
+
+
+def test_time_counts_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_module, "_search_seconds", lambda *sizes: 0.0)
+    monkeypatch.setattr(cost_module, "_rule_seconds", lambda sample: (0.001, 0.01))
+    read = (1000 + 50) * 0.001  # every row and passage once
+    assert cost(1000, 50, ranks=(1, 100)).seconds == pytest.approx(read + 1000 * 100 * 0.01, rel=0.01)
+    assert cost(1000, 50, ranks=(91, 100)).seconds == pytest.approx(read + 1000 * 10 * 0.01, rel=0.01)
+    assert cost(1000, 50, near_duplicate=2).seconds == pytest.approx(read, rel=0.01)
+    assert cost(1000, 50, done=1000).seconds == 0
+
+
+def test_long_texts_take_longer() -> None:
+    short, long = (cost_module._rule_seconds([text * times for text in PASSAGES]) for times in (1, 500))
+    assert long[0] > short[0]
+    assert long[1] > short[1]
 
 
 def test_memory_holds_a_block_of_vectors() -> None:

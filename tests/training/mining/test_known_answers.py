@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from isogloss.records import Row, Text
@@ -19,7 +21,9 @@ from isogloss.training.mining.known_answers import (
     TRANSLATION,
     KnownAnswers,
     contains_answer,
+    letters,
     overlap,
+    pieces,
 )
 
 RIVER = "The river reaches the sea near the old lighthouse at Sulina."
@@ -105,3 +109,22 @@ def test_overlap_is_the_shared_part_of_the_smaller_text():
 def test_positives_are_found_in_the_corpus_by_their_text():
     places = KnownAnswers(ROWS, CORPUS).places
     assert set(places.values()) == {"river.en", "bread.en"}
+
+
+def test_letters_are_letters_marks_and_digits_of_every_script():
+    every = "".join(map(chr, range(0x30000))).replace("\ud800", "")
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", every).casefold())
+    assert letters(every) == "".join(sign for sign in folded if unicodedata.category(sign)[0] in "LMN")
+
+
+def test_pieces_are_runs_of_eight_letters_each_once():
+    assert len(pieces("abcdefgh")) == len(pieces("abc")) == 1
+    assert len(pieces("ab" * 20)) == 2
+    assert len(pieces("the river reaches the sea")) == len("theriverreachesthesea") - 7
+    assert (pieces("a b-c d e f g h i") == pieces("ABCDEFGHI")).all()
+
+
+def test_a_passage_that_is_no_copy_is_not_read_again():
+    known = KnownAnswers(ROWS, CORPUS)
+    assert known.reason_against(ROWS[0], Text("bread.en", RIVER, "en")) == NEAR_DUPLICATE
+    assert KnownAnswers(ROWS).reason_against(ROWS[0], Text("bread.en", RIVER, "en")) == KNOWN_ANSWER

@@ -1,7 +1,8 @@
 """What a mining will cost in time, memory and disk, said before it starts.
 
 Vectors are streamed: of them a block at a time is in memory, however many there are. What grows is kept by row and by
-passage: rows with their texts and known answers, and the ids and languages of the passages.
+passage: rows with their texts and known answers, and the ids and languages of the passages. The rules read every text
+once, and compare each row's passage with its whole window of candidates, which for few passages takes most of the time.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from isogloss.indexing.exact import QUERIES_AT_ONCE, VectorTable, search
+from isogloss.training.mining.known_answers import CACHED_TEXTS, letters, overlap, pieces, text_key
 from isogloss.training.mining.settings import MiningSettings
 
 SAMPLE = 32
 _ROW_BYTES = 2_500  # a row, its keys and its known answers, beside its texts
 _PASSAGE_BYTES = 400  # id, language and place of a passage
 _PAIR_BYTES = 28  # score of a query and a passage in float64 and float32, and its key, where everything is compared
+_TEXT_COPIES = 14  # bytes held for each byte of a text that was compared lately: it, its letters, hashes of its pieces
 _HALF, _SINGLE, _DOUBLE = 2, 4, 8
 
 
@@ -31,7 +34,8 @@ class Estimate:
         rows: Rows to mine.
         rows_done: Those of them that an earlier, stopped run has mined.
         passages: Passages that are searched.
-        seconds: Time of encoding the queries and of all searches, measured on samples; rules and teacher not counted.
+        seconds: Time of encoding the queries, of all searches and of the rules, measured on samples; the teacher is not
+            counted.
         memory: Bytes that it holds beside the model.
         disk: Bytes that it writes: the rows twice, parts and file, of which the parts go in the end; and a bank where
             it makes one.
@@ -47,8 +51,8 @@ class Estimate:
     def __str__(self) -> str:
         done = f" ({self.rows_done:,} are mined already)" if self.rows_done else ""
         return (
-            f"{self.rows:,} rows{done} over {self.passages:,} passages: about {self.seconds:,.0f} s of search, "
-            f"{self.memory / 2**20:,.0f} MB of memory beside the model, {self.disk / 2**20:,.0f} MB of disk."
+            f"{self.rows:,} rows{done} over {self.passages:,} passages: about {self.seconds:,.0f} s of search and "
+            f"rules, {self.memory / 2**20:,.0f} MB of memory beside the model, {self.disk / 2**20:,.0f} MB of disk."
         )
 
 
@@ -58,7 +62,7 @@ def estimate_cost(
     rows: Sequence[int],
     done: int,
     passages: int,
-    passage_bytes: float,
+    sample: Sequence[str],
     dimension: int,
     encode: Callable[[], Any],
     new_bank: bool,
@@ -70,7 +74,7 @@ def estimate_cost(
         rows: Bytes of the texts of each row.
         done: Rows that are mined already.
         passages: Passages that are searched.
-        passage_bytes: Mean length of a passage.
+        sample: Texts of some of the passages.
         dimension: Length of a vector.
         encode: Encodes `SAMPLE` queries, or all where there are fewer.
         new_bank: Whether a bank is made of the passages first; its encoding is not in the time.
@@ -81,7 +85,11 @@ def estimate_cost(
     at_once = max(min(settings.rows_at_once, len(rows)), 1)
     block = max(min(settings.block, passages), 1)
     searching = _search_seconds(at_once, block, dimension, settings.ranks[1]) * passages / block / at_once
-    seconds = (len(rows) - done) * (encoding + searching * len(settings.languages))
+    reading, comparing = _rule_seconds(sample)
+    window = settings.ranks[1] - settings.ranks[0] + 1 if settings.near_duplicate <= 1 else 0
+    of_row = encoding + (searching + comparing * window) * len(settings.languages)
+    seconds = (len(rows) - done) * of_row + (len(rows) + passages) * reading * (done < len(rows))
+    passage_bytes = sum(len(text.encode()) for text in sample) / max(len(sample), 1)
     negatives = len(rows) * settings.negatives * passage_bytes
     bank = passages * (passage_bytes + dimension * _HALF) if new_bank else 0
     return Estimate(
@@ -93,6 +101,7 @@ def estimate_cost(
             sum(rows)
             + len(rows) * _ROW_BYTES
             + passages * _PASSAGE_BYTES
+            + min(passages, CACHED_TEXTS) * passage_bytes * _TEXT_COPIES
             + block * dimension * (_SINGLE + _DOUBLE)
             + min(at_once, QUERIES_AT_ONCE) * block * _PAIR_BYTES
             + at_once * settings.ranks[1] * 2 * _DOUBLE
@@ -109,3 +118,18 @@ def _search_seconds(queries: int, passages: int, dimension: int, k: int) -> floa
     began = time.perf_counter()
     search(vectors[:queries], [str(number) for number in range(queries)], table, k=k)
     return time.perf_counter() - began
+
+
+def _rule_seconds(sample: Sequence[str]) -> tuple[float, float]:
+    """Time of reading one passage for its key, and of comparing one with a row's, each seen for the first time."""
+    for cached in (letters, text_key, pieces):
+        cached.cache_clear()
+    began = time.perf_counter()
+    for text in sample:
+        text_key(text)
+    reading = time.perf_counter() - began
+    letters.cache_clear()
+    began = time.perf_counter()
+    for text in sample:
+        overlap(sample[0], text)
+    return reading / max(len(sample), 1), (time.perf_counter() - began) / max(len(sample), 1)

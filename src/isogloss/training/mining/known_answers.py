@@ -31,11 +31,24 @@ PIECE = 8
 CACHED_TEXTS = 16_384
 
 
+class _Kept(dict[int, int | None]):
+    """Which characters are letters, marks or digits, for `str.translate`, looked up when each is seen first."""
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = code if unicodedata.category(chr(code))[0] in "LMN" else None
+        return self[code]
+
+
+@lru_cache(maxsize=1)
+def _kept() -> _Kept:
+    return _Kept()
+
+
 @lru_cache(maxsize=CACHED_TEXTS)
 def letters(text: str) -> str:
     """The letters, marks and digits of a text, folded for width and case: what two copies of a text share."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return "".join(character for character in folded if unicodedata.category(character)[0] in "LMN")
+    return folded.translate(_kept())
 
 
 @lru_cache(maxsize=CACHED_TEXTS)
@@ -47,11 +60,15 @@ def text_key(text: str) -> bytes:
 @lru_cache(maxsize=CACHED_TEXTS)
 def pieces(text: str) -> NDArray[np.uint64]:
     """Hashes of all runs of eight letters of a text, each once; of the whole text where it is shorter."""
-    codes = np.frombuffer(letters(text).ljust(PIECE).encode("utf-32-le"), dtype=np.uint32)
+    codes = np.frombuffer(letters(text).ljust(PIECE).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
     # Powers of an odd number modulo 2^64: the usual polynomial hash, the same in every process.
     powers = np.cumprod(np.full(PIECE, 0x9E3779B97F4A7C15, dtype=np.uint64))
-    runs = np.lib.stride_tricks.sliding_window_view(codes, PIECE).astype(np.uint64)
-    return np.unique((runs * powers).sum(axis=1, dtype=np.uint64))
+    runs = np.zeros(len(codes) - PIECE + 1, dtype=np.uint64)
+    for place, power in enumerate(powers):
+        runs += codes[place : place + len(runs)] * power
+    runs.sort()
+    once: NDArray[np.uint64] = runs[np.append(True, runs[1:] != runs[:-1])]
+    return once
 
 
 def overlap(first: str, second: str) -> float:
@@ -87,7 +104,8 @@ class KnownAnswers:
 
     Args:
         rows: The rows; those which are not mined may be among them.
-        passages: The passages that are searched; of them the parallel ids of the known answers are taken.
+        passages: All passages that are searched, or none: then those asked about are looked at one by one. Of them the
+            parallel ids of the known answers are taken.
         near_duplicate: Overlap with the row's passage from which on a passage is its near duplicate; above 1 is never.
     """
 
@@ -105,12 +123,14 @@ class KnownAnswers:
             if row.passage_id:
                 answers.ids.add(row.passage_id)
         self.places: dict[bytes, str] = {}
+        self._copies: dict[str, bytes] = {}
+        self._searched = False
         self._add_families({text_key(row.passage) for row in rows}, passages)
 
     def reason_against(self, row: Row, candidate: Text) -> str | None:
         """The first rule by which a passage must not be a negative of a row, or None."""
         answers = self._of(row)
-        if candidate.id in answers.ids or text_key(candidate.text) in answers.texts:
+        if candidate.id in answers.ids or self._key(candidate) in answers.texts:
             return KNOWN_ANSWER
         if candidate.parallel_id is not None and candidate.parallel_id in answers.families:
             return TRANSLATION
@@ -120,6 +140,10 @@ class KnownAnswers:
             return NEAR_DUPLICATE
         return None
 
+    def _key(self, candidate: Text) -> bytes | None:
+        """Key of a passage's text: of the searched ones it is known for copies of answers, and no other matters."""
+        return self._copies.get(candidate.id) if self._searched else text_key(candidate.text)
+
     def answers_texts(self, row: Row) -> Collection[bytes]:
         """Keys of the texts that are known to answer a row's question."""
         return self._of(row).texts
@@ -128,9 +152,11 @@ class KnownAnswers:
         named = set().union(*(answers.ids for answers in self._answers.values()))
         families: dict[str | bytes, str] = {}
         for passage in passages:
+            self._searched = True
             key = text_key(passage.text)
             if key in wanted:
                 self.places.setdefault(key, passage.id)
+                self._copies[passage.id] = key
             if passage.parallel_id is not None:
                 families.update(dict.fromkeys({key} & wanted | {passage.id} & named, passage.parallel_id))
         for answers in self._answers.values():

@@ -248,13 +248,12 @@ def _estimate(
     """Encodes a sample of the queries, searches a block of made-up vectors, and multiplies."""
     bank = _opened(task, retriever) if passages is None else None
     texts = itertools.islice(bank.texts(), SAMPLE) if bank is not None else (passages or ())[:SAMPLE]
-    lengths = [len(retriever.passage.whole_text(text).encode()) for text in texts]
     return estimate_cost(
         task.settings,
         rows=[len(row.query.encode()) + len(row.passage.encode()) for row in rows],
         done=done,
         passages=len(bank) if bank is not None else len(passages or ()),
-        passage_bytes=sum(lengths) / max(len(lengths), 1),
+        sample=[retriever.passage.whole_text(text) for text in texts],
         dimension=retriever.dimension,
         encode=lambda: retriever.encode_query([row.query for row in rows[:SAMPLE]]),
         new_bank=bank is None,

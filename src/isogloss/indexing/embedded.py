@@ -60,7 +60,7 @@ class EmbeddedIndex(BaseEngine):
         self._unflushed = 0
         self._count: int | None = None
         self._languages: dict[str, int] | None = None
-        self._codes = Codes(path / "qdrant")
+        self._codes = Codes(path / "qdrant", coded=about.precision == "int8")
         self._indexed = {key for key in shard.info().payload_schema if key.startswith("metadata.")}
 
     @classmethod
@@ -242,16 +242,16 @@ def _words_on_disk(edge: Any) -> Any:
 
 def _configuration(edge: Any, about: IndexAbout, options: IndexOptions) -> Any:
     types = edge.VectorStorageDatatype
-    # Codes are read at every search (see `codes`), vectors only where the codes are closest.
+    # What every search looks at is read by `codes`: the engine would read what is `Cached` at opening, page by page.
     coded = about.precision == "int8"
-    quantized = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99, memory=edge.Memory.Cached)
+    quantized = edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99, memory=edge.Memory.Cold)
     kilobytes = about.dimension * (4 if about.precision == "float32" else 2) / 1024
     return edge.EdgeConfig(
         vectors=edge.EdgeVectorParams(
             size=about.dimension,
             distance=edge.Distance.Dot,
             datatype=types.Float32 if about.precision == "float32" else types.Float16,
-            memory=edge.Memory.Cold if coded else edge.Memory.Cached,
+            memory=edge.Memory.Cold,
         ),
         quantization_config=quantized if coded else None,
         hnsw_config=edge.HnswIndexConfig(

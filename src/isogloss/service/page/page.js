@@ -88,7 +88,8 @@ async function refreshModes() {
 
 async function search({ keepAddress = false } = {}) {
   const query = $("query").value.trim();
-  if (!query || !state.corpus) return;
+  if (!query) return;
+  if (!state.corpus) return remember(query); // asked before the page was ready, which then takes it from the address
   state.request?.abort();
   state.request = new AbortController();
   const ask = ++state.ask;
@@ -230,7 +231,7 @@ function showWhy() {
 
 function remember(query) {
   const address = new URL(location.href);
-  address.search = new URLSearchParams([["q", query], ["mode", state.mode], ...[...state.languages].map((tag) => ["language", tag])]);
+  address.search = new URLSearchParams([["q", query], ["mode", state.mode ?? ""], ...[...state.languages].map((tag) => ["language", tag])]);
   address.hash = "";
   if (address.href !== location.href) history.pushState(null, "", address);
 }

@@ -84,14 +84,14 @@ def killed_runs(results: Json) -> list[str]:
         (
             f"`{recipe}`",
             ", ".join(map(str, found["killed_after"])),
-            found["resumed_from"],
+            ", ".join(map(str, found["resumed_from"])),
             "the same bytes" if found["weights_equal"] else "**other bytes**",
             "the same lines" if found["logs_equal"] else "**other lines**",
             f"`{found['sha256']}`",
         )
         for recipe, found in results["recipes"].items()
     ]
-    heads = ("recipe", "last step logged at each kill", "last resumed from", "weights", "log", "SHA-256 of the weights")
+    heads = ("recipe", "last step logged at each kill", "went on from", "weights", "log", "SHA-256 of the weights")
     return [
         "## Killed and gone on with",
         "",
@@ -100,7 +100,7 @@ def killed_runs(results: Json) -> list[str]:
         "- `python -m experiments.resumes --data FOLDER` trains every shipped recipe with `isogloss train` or "
         f"`isogloss generator train` on real rows: its own objective and optimiser, {results['steps']} steps, small "
         f"batches, a checkpoint every {results['save_steps']} steps; once unbroken, once killed by SIGKILL at random "
-        "moments (a step and a part of one are drawn) and started again each time.",
+        "moments (a step and a part of one are drawn in each third of the run) and started again each time.",
         "- The start is that of the experiments that want one without labels; `bundled` makes its own, smaller than "
         "the shipped one and without its teacher, and the first generator is made from nothing. Rows: 200 of Natural "
         "Questions; 200 of AfriQA with mined negatives, for the generator's student with cosines as scores and "

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ from isogloss.datasets import read_rows
 from isogloss.files import read_json, write_json
 from isogloss.records import GeneratedQuery, Row
 from isogloss.training.mining import MiningSettings, MiningTask, mine
-from isogloss.training.run import LOG, MANIFEST
+from isogloss.training.run import LOG
 
-STEPS = 12
+STEPS = 32
 EVERY = 4
 ROWS = 200
 ENGLISH = "{data}/train/en-nq-qed.jsonl.gz"
@@ -165,13 +166,16 @@ def resumed(recipe: str, workspace: Workspace, start: Path, kills: int, drawn: r
     began = time.perf_counter()
     command.finish(whole)
     a_step = (time.perf_counter() - began) / STEPS
-    killed = [command.killed(broken, drawn, a_step) for _ in range(kills)]
+    killed, went_on_from = [], []
+    for wanted in moments(kills, drawn):
+        killed.append(command.killed(broken, wanted, drawn.uniform(0, min(a_step, 0.5))))
+        went_on_from.append(newest_checkpoint(broken))
     command.finish(broken)
     weights = [weights_of(folder / "model") for folder in (whole, broken)]
     logs = [(folder / LOG).read_bytes() for folder in (whole, broken)]
     return {
-        "killed_after": [step for step in killed if step is not None],
-        "resumed_from": read_json(broken / MANIFEST).get("resumed_from"),
+        "killed_after": killed,
+        "resumed_from": went_on_from,
         "files": len(weights[0]),
         "sha256": hashlib.sha256("".join(weights[0].values()).encode()).hexdigest()[:16],
         "weights_equal": bool(weights[0]) and weights[0] == weights[1],
@@ -205,17 +209,35 @@ class Command:
         if process.wait(TIMEOUT):
             raise subprocess.CalledProcessError(process.returncode, process.args)
 
-    def killed(self, out: Path, drawn: random.Random, a_step: float) -> int | None:
-        """Starts or goes on with a run and kills it; gives the last step it had logged, None where it had ended."""
-        first = max([0, *(int(path.name.rsplit("-", 1)[1]) for path in out.glob("checkpoint-*"))])
-        wanted = drawn.randint(min(first + 1, STEPS), STEPS)
+    def killed(self, out: Path, wanted: int, delay: float) -> int | None:
+        """Starts or goes on with a run, waits for a step and some seconds, and kills it.
+
+        Returns:
+            The last step that it had logged; None where it had ended.
+        """
         began = time.time()
         process = self.started(out)
         while process.poll() is None and logged(out, since=began) < wanted:
             time.sleep(0.002)
-        time.sleep(drawn.uniform(0, min(a_step, 0.5)))
+        time.sleep(delay)
         process.kill()
         return logged(out) if process.wait() == -signal.SIGKILL else None
+
+
+def moments(kills: int, drawn: random.Random) -> list[int]:
+    """A random step in each of as many parts of a run, after the first checkpoint and before the last one."""
+    bounds = [EVERY + (STEPS - 2 * EVERY) * number // kills for number in range(kills + 1)]
+    return [drawn.randint(first + 1, last) for first, last in pairwise(bounds)]
+
+
+def newest_checkpoint(out: Path) -> int:
+    """Step of the newest checkpoint of a run, from which the next start goes on; 0 where there is none."""
+    return max((int(path.name.rsplit("-", 1)[1]) for path in out.glob("checkpoint-*")), default=0)
+
+
+def went_on(found: Mapping[str, Any]) -> bool:
+    """Whether a run was killed each time, and some start went on from the middle of it."""
+    return None not in found["killed_after"] and any(0 < step < STEPS for step in found["resumed_from"])
 
 
 def logged(out: Path, since: float = 0.0) -> int:
@@ -233,7 +255,7 @@ def weights_of(model: Path) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs all recipes, prints a table and writes the results; 1 where a run did not end like the unbroken one."""
+    """Runs all recipes, prints a table and writes the results; 1 where one did not go on or ended otherwise."""
     parser = argparse.ArgumentParser(prog="python -m experiments.resumes", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with train and parallel")
     parser.add_argument("--work", type=Path, default=Path("runs/experiments"), help="folder for models and rows")
@@ -253,7 +275,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{recipe}: {known[recipe]}", flush=True)
         found = {name: known[name] for name in TRIALS if name in known}
         write_json(RESUMES, {"steps": STEPS, "save_steps": EVERY, "recipes": found})
-    return 0 if all(known[name]["weights_equal"] and known[name]["logs_equal"] for name in tried) else 1
+    alike = (known[name]["weights_equal"] and known[name]["logs_equal"] for name in tried)
+    return 0 if all(alike) and all(went_on(known[name]) for name in tried) else 1
 
 
 if __name__ == "__main__":

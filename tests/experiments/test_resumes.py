@@ -14,7 +14,17 @@ from pathlib import Path
 
 import pytest
 from experiments.page import page_text
-from experiments.resumes import TRIALS, Command, logged, weights_of
+from experiments.resumes import (
+    EVERY,
+    STEPS,
+    TRIALS,
+    Command,
+    logged,
+    moments,
+    newest_checkpoint,
+    weights_of,
+    went_on,
+)
 
 from isogloss.generation.recipe import shipped_generator_recipes
 from isogloss.recipe import shipped_recipes
@@ -36,8 +46,26 @@ def test_a_killed_command_says_where_it_was(
     starter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}"\n')
     starter.chmod(0o755)
     monkeypatch.setattr("experiments.resumes.sys.executable", str(starter))
-    drawn = random.Random(3)  # the fourth step is waited for, which the log has
-    assert Command("infonce", ("train",), ()).killed(tmp_path, drawn, a_step=0.0) == killed
+    assert Command("infonce", ("train",), ()).killed(tmp_path, 4, delay=0.0) == killed
+
+
+@pytest.mark.parametrize("kills", [1, 3, 5])
+def test_each_kill_has_a_checkpoint_before_it_and_one_to_come(kills: int) -> None:
+    for seed in range(20):
+        steps = moments(kills, random.Random(seed))
+        assert len(steps) == kills and steps == sorted(set(steps))
+        assert min(steps) > EVERY and max(steps) <= STEPS - EVERY
+
+
+def test_a_run_that_went_on_from_its_middle_each_time_is_told_from_others(tmp_path: Path) -> None:
+    assert newest_checkpoint(tmp_path) == 0
+    for step in (4, 12, 8):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    assert newest_checkpoint(tmp_path) == 12
+    assert went_on({"killed_after": [7, 11], "resumed_from": [0, 8]})
+    assert not went_on({"killed_after": [7, None], "resumed_from": [4, 8]})  # it had ended by itself
+    assert not went_on({"killed_after": [3, 3], "resumed_from": [0, 0]})  # from the start each time
+    assert not went_on({"killed_after": [31], "resumed_from": [STEPS]})  # from the end
 
 
 def test_a_log_of_an_earlier_process_does_not_count(tmp_path: Path) -> None:
@@ -59,7 +87,7 @@ def test_one_other_byte_is_other_weights(tmp_path: Path) -> None:
 def test_the_page_says_which_run_ended_with_other_bytes() -> None:
     same = {
         "killed_after": [3, 7, 9],
-        "resumed_from": 8,
+        "resumed_from": [0, 4, 8],
         "files": 1,
         "sha256": "abc",
         "weights_equal": True,
@@ -69,5 +97,5 @@ def test_the_page_says_which_run_ended_with_other_bytes() -> None:
     lines = page_text([], {"steps": 12, "save_steps": 4, "recipes": recipes}).splitlines()
     (good,) = [line for line in lines if line.startswith("| `infonce`")]
     (bad,) = [line for line in lines if line.startswith("| `clear`")]
-    assert "| 3, 7, 9 | 8 | the same bytes | the same lines |" in good
+    assert "| 3, 7, 9 | 0, 4, 8 | the same bytes | the same lines |" in good
     assert "**other bytes**" in bad

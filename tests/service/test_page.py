@@ -116,6 +116,23 @@ def test_each_script_finds_and_reads_right(open_page, language, tmp_path):
     page.screenshot(path=tmp_path / f"{language}.png")
 
 
+def test_a_query_asked_before_the_corpus_is_known_is_answered(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    held = []
+    page.route("**/corpus", lambda route: held.append(route))  # a bound method is refused
+    page.goto(address)
+    page.fill("#query", QUERIES["de"])
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(200)
+    assert page.locator(".hit").count() == 0
+    for route in held:
+        route.continue_()
+    page.wait_for_selector(".hit")
+    assert page.locator(".hit .id").first.text_content() == "de-1"
+    context.close()
+
+
 def test_nothing_of_the_corpus_becomes_markup(open_page):
     page = ready(open_page())
     ask(page, "<script>window.pwned=1</script> bold")

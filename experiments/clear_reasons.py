@@ -64,10 +64,10 @@ EXPERIMENT = Experiment(
         _above("the forward term adds to reverse and KL there", CLEAR_UNSEEN, NO_FORWARD),
     ),
     tried=(
-        "Smaller batches change nothing. What the start knows does: from one that has seen no question the forward term "
-        "has something to teach and adds 0.014, and CLEAR is 0.010 above InfoNCE, with an interval that just touches 0. "
-        "The bundled model has seen the English questions with these passages, so there the forward term is idle and "
-        "the two tie. All arms of the unseen start are far below those of the bundled one.",
+        "Smaller batches change nothing. What the start knows does: from one that has seen no question the forward "
+        "term has something to teach and adds 0.014, and CLEAR is 0.010 above InfoNCE, with an interval that just "
+        "touches 0. The bundled model has seen the English questions with these passages, so there the forward term "
+        "is idle and the two tie. All arms of the unseen start are far below those of the bundled one.",
         "The number of seeds was fixed before; none was added to move the interval.",
     ),
     prepare=prepared,

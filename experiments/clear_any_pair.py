@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from experiments.clear import asked_in_target
+from experiments.clear import BUDGET, asked_in_target
+from experiments.clear import CLEAR as METHOD
 from experiments.design import UNTRAINED, Arm, Choice, Contrast, EvaluationSet, Experiment, Json, Workspace
 from experiments.page import table
 from experiments.rows import made, place
@@ -24,20 +25,6 @@ TO_ENGLISH = tuple(f"{language}-en" for language in OTHERS)
 FROM_ENGLISH = tuple(f"en-{language}" for language in OTHERS)
 WITHIN = tuple(f"{language}-{language}" for language in LANGUAGES)
 WITHOUT_ENGLISH = tuple(f"{one}-{other}" for one in OTHERS for other in OTHERS if one != other)
-
-BUDGET = (
-    "sources.rows.batch=64",
-    "sources.rows.distinct=passage",
-    "sources.rows.negatives=5",
-    "train.max_steps=100",
-    "train.lr_scheduler_type=cosine",
-    "train.warmup_ratio=0.05",
-    "train.optim=sparse_adam",
-    "train.sparse_embeddings=true",
-    "train.max_grad_norm=0",
-    "train.save_strategy=no",
-)
-METHOD = ("sources.rows.path={work}/clear.jsonl", "sources.rows.negative_queries=5", *BUDGET)
 
 
 def prepare(workspace: Workspace) -> None:

@@ -28,7 +28,8 @@ from benchmarks.harness import Benchmark, Plan, Target, Variant, Work, main
 from isogloss import Retriever
 from isogloss.datasets import load
 from isogloss.engines.batching import TOKENS_PER_BATCH, token_budget_batches, usable_cores
-from isogloss.engines.openvino_engine import NO_INT8, has_bfloat16, multiplies_int8
+from isogloss.engines.openvino_engine import NO_INT8, has_bfloat16
+from isogloss.engines.processor import multiplies_int8
 from isogloss.models.calibration import spread_over_languages
 from isogloss.models.export import ExportPlan, export_retriever
 from isogloss.records import Text

@@ -20,6 +20,11 @@ TRAINED, DEVELOPMENT = 0.45, 0.62
 QUESTIONS_SHARE = 0.5
 XQUAD = "XQuAD"
 INFONCE, CLEAR, FORWARD, REVERSE, ALONE = "InfoNCE", "CLEAR", "forward", "forward + reverse", "reverse alone"
+BARE_INFONCE, BARE_CLEAR, BARE_REVERSE = "InfoNCE, no negatives", "CLEAR, no negatives", "reverse, no negatives"
+TARGET = ("sources.rows.path={work}/target.jsonl", "objective.0.temperature=0.05", *BUDGET)
+REVERSE_ONLY = ("objective.0.alpha=1", "objective.0.beta=0", "objective.0.kl=false")
+NO_NEGATIVES = ("sources.rows.negatives=0",)
+NO_NEGATIVES_EITHER_WAY = (*NO_NEGATIVES, "sources.rows.negative_queries=0")
 
 TO_ENGLISH = tuple(f"{language}-en" for language in OTHERS)
 FROM_ENGLISH = tuple(f"en-{language}" for language in OTHERS)
@@ -119,12 +124,7 @@ EXPERIMENT = Experiment(
         "steps and optimiser are ours.",
     ),
     arms=(
-        Arm(
-            INFONCE,
-            "target question → English passage",
-            "infonce",
-            ("sources.rows.path={work}/target.jsonl", "objective.0.temperature=0.05", *BUDGET),
-        ),
+        Arm(INFONCE, "target question → English passage", "infonce", TARGET),
         Arm(
             FORWARD,
             "English question → English passage",
@@ -133,11 +133,14 @@ EXPERIMENT = Experiment(
         ),
         Arm(REVERSE, "both directions without the KL", "clear", ("objective.0.kl=false", *METHOD)),
         Arm(CLEAR, "both directions and the KL: the method", "clear", METHOD),
+        Arm(ALONE, "English passage → target question", "clear", (*REVERSE_ONLY, *METHOD)),
+        Arm(BARE_INFONCE, "the same among the passages of the batch alone", "infonce", (*TARGET, *NO_NEGATIVES)),
+        Arm(BARE_CLEAR, "the method without mined negatives", "clear", (*METHOD, *NO_NEGATIVES_EITHER_WAY)),
         Arm(
-            ALONE,
-            "English passage → target question",
+            BARE_REVERSE,
+            "English passage → target question among those of the batch",
             "clear",
-            ("objective.0.alpha=1", "objective.0.beta=0", "objective.0.kl=false", *METHOD),
+            (*REVERSE_ONLY, *METHOD, *NO_NEGATIVES_EITHER_WAY),
         ),
     ),
     sets=(EvaluationSet(XQUAD, "{work}/xquad", "all"),),
@@ -160,6 +163,13 @@ EXPERIMENT = Experiment(
         Contrast("CLEAR is above the start model over all pairs", CLEAR, UNTRAINED, (XQUAD,)),
         Contrast("CLEAR does not lower English", CLEAR, UNTRAINED, (XQUAD,), ("en-en",), "not lower"),
         Contrast("CLEAR keeps English better than InfoNCE", CLEAR, INFONCE, (XQUAD,), ("en-en",)),
+        Contrast("without mined negatives, CLEAR is above InfoNCE over all pairs", BARE_CLEAR, BARE_INFONCE, (XQUAD,)),
+        Contrast(
+            "without mined negatives, the reverse term alone is not below InfoNCE",
+            *(BARE_REVERSE, BARE_INFONCE, (XQUAD,), (), "not lower"),
+        ),
+        Contrast("mined negatives help CLEAR over all pairs", CLEAR, BARE_CLEAR, (XQUAD,)),
+        Contrast("mined negatives help InfoNCE over all pairs", INFONCE, BARE_INFONCE, (XQUAD,)),
     ),
     tried=(
         "Why CLEAR is below InfoNCE here, as far as the arms tell: the forward term has little to teach a start that "
@@ -173,7 +183,7 @@ EXPERIMENT = Experiment(
     prepare=prepare,
     choice=Choice(
         "train.learning_rate",
-        (1e-3, 3e-3, 1e-2),
+        (1e-3, 3e-3, 1e-2, 3e-2),
         EvaluationSet("development", "{work}/development", "to-en"),
     ),
     figures=_groups,

@@ -22,8 +22,9 @@ import pytest
 
 from isogloss.engines.batching import usable_cores
 from isogloss.engines.exported_engine import ExportedEngine
-from isogloss.engines.openvino_engine import OpenvinoGraph, multiplies_int8
+from isogloss.engines.openvino_engine import OpenvinoGraph
 from isogloss.engines.pooling import LEGACY_POOLING_KEYS, Pooling
+from isogloss.engines.processor import multiplies_int8
 from isogloss.errors import FileError, ModelError, ParityError, UsageError
 from isogloss.evaluation.parity import ParityLimits, compare_retrievers
 from isogloss.models import export_graphs, export_openvino
@@ -243,7 +244,7 @@ def compiled(path):
 )
 def test_int8_is_refused_where_its_sums_overflow(tmp_path, monkeypatch, said, right):
     monkeypatch.undo()
-    monkeypatch.setattr("isogloss.engines.openvino_engine.PROCESSOR", tmp_path / "cpuinfo")
+    monkeypatch.setattr("isogloss.engines.processor.PROCESSOR", tmp_path / "cpuinfo")
     if said is not None:
         (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{said}\n")
     assert multiplies_int8() == right

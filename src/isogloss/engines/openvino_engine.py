@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.engines.batching import usable_cores
+from isogloss.engines.processor import multiplies_int8
 from isogloss.engines.protocol import Compute
 from isogloss.errors import MissingExtraError, ModelError
 
 OPENVINO_FILE = Path("openvino", "openvino_model.xml")
 INT8 = "int8-static"
 NO_INT8 = "Without VNNI or AMX, sums of products in int8 overflow in OpenVINO"
-PROCESSOR = Path("/proc/cpuinfo")
 
 
 class OpenvinoGraph:
@@ -83,17 +83,6 @@ def has_bfloat16() -> bool:
         MissingExtraError: If openvino is not installed.
     """
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-def multiplies_int8() -> bool:
-    """Whether OpenVINO's int8 gives right sums here: on x86, with VNNI or AMX. True where the system does not say.
-
-    On an AVX2 processor, vectors of all-MiniLM-L6-v2 had cosines of 0.16 to 0.51 to the right ones; the same quantised
-    graph computed in float32 had 0.986 and more.
-    """
-    said = PROCESSOR.read_text(encoding="utf-8") if PROCESSOR.is_file() else ""
-    flags = next((line.split() for line in said.splitlines() if line.startswith("flags")), None)
-    return flags is None or any(name in flags for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
 
 
 def _core() -> Any:

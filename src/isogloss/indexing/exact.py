@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
 from isogloss.indexing.fixed_point import exact_pair_scores, exact_scores, fixed_point
+from isogloss.indexing.integer_screening import best_screen
 from isogloss.indexing.ranking import NO_RESULT, PassageOrder, largest, lowest_scores, ranking_keys
-from isogloss.indexing.screening import Pairs, Screen
+from isogloss.indexing.screening import Pairs
 
 QUERIES_AT_ONCE = 1024
 PAIRS_AT_ONCE = 128
@@ -109,7 +110,7 @@ class _BestOfPart:
     def __init__(self, vectors: NDArray[Any], k: int) -> None:
         self.keys = np.full((len(vectors), k), NO_RESULT, dtype=np.uint64)
         self._queries = fixed_point(vectors)
-        self._screen = Screen(vectors)
+        self._screen = best_screen(vectors)
 
     def add(self, passages: NDArray[Any], rounded: NDArray[np.float32], places: NDArray[np.uint64]) -> None:
         """Compares one more block of passages.

@@ -42,15 +42,30 @@ class Screen:
 
     Args:
         queries: Finite vectors of shape (queries, dimension).
+
+    Attributes:
+        queries: The same in float32.
     """
 
     def __init__(self, queries: NDArray[np.floating]) -> None:
         with np.errstate(over="ignore"):
-            self._columns = np.ascontiguousarray(queries, dtype=np.float32).T
+            self.queries = np.ascontiguousarray(queries, dtype=np.float32)
+        self._columns = self.queries.T
         self._norms = np.linalg.norm(np.asarray(queries, dtype=np.float64), axis=1)
         there = self._norms[self._norms > 0]
         self._fits = not len(there) or (there.min() >= LEAST_NORM and there.max() <= LARGEST_NORM)
         self._products = np.empty((0, len(queries)), dtype=np.float32)
+
+    def fits(self, passages: NDArray[np.float32]) -> bool:
+        """Whether no vector is so long or so short that the bound does not hold."""
+        return bool(self._fits) and LEAST_NORM <= largest_norm(passages) <= LARGEST_NORM
+
+    def margins(self, passages: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The bound on the error of a float32 product of each query with any of the passages, shape (queries,)."""
+        margins: NDArray[np.float64] = self._norms * (
+            (2 * passages.shape[1] + 8) * UNIT_ROUNDOFF * largest_norm(passages)
+        )
+        return margins
 
     def pairs(self, passages: NDArray[np.float32], floors: NDArray[np.float64], k: int) -> Pairs | None:
         """What has to be compared exactly.
@@ -65,11 +80,9 @@ class Screen:
             All pairs whose score can be the floor or more; None where these would be so many, or the vectors so long
             or short, that comparing everything is the better way.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            norm = float(np.sqrt(np.einsum("ij,ij->i", passages, passages).max(initial=0.0)))
-        if not self._fits or not LEAST_NORM <= norm <= LARGEST_NORM:
+        if not self.fits(passages):
             return None
-        margins = (2 * passages.shape[1] + 8) * UNIT_ROUNDOFF * self._norms * norm
+        margins = self.margins(passages)
         found: list[NDArray[np.int64]] = []
         most = MOST_PAIRS * len(passages) * len(self._norms)
         unknown = bool(np.isneginf(floors).any())
@@ -77,7 +90,7 @@ class Screen:
         for first in range(0, len(passages), at_once):
             products = self._product(passages[first : first + at_once])
             if unknown:
-                floors = np.maximum(floors, _reached(products, k) - margins)
+                floors = np.maximum(floors, reached(products, k) - margins)
             limits = np.nextafter((floors - margins).astype(np.float32), np.float32(-np.inf))
             found.append(np.flatnonzero(products >= limits) + first * len(self._norms))
             if sum(map(len, found)) > most:
@@ -92,12 +105,18 @@ class Screen:
         return np.matmul(passages, self._columns, out=self._products[: len(passages)])
 
 
-def _reached(products: NDArray[np.float32], k: int) -> NDArray[np.float64]:
+def largest_norm(passages: NDArray[np.float32]) -> float:
+    """Length of the longest vector; infinite where float32 cannot hold its square."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sqrt(np.einsum("ij,ij->i", passages, passages).max(initial=0.0)))
+
+
+def reached(products: NDArray[np.float32] | NDArray[np.int32], k: int) -> NDArray[np.float64]:
     """A score that k passages of each query reach, shape (queries,): the k-th largest of the maxima of groups."""
     rows, queries = products.shape
     groups = min(rows, GROUPS_PER_RESULT * k)
     if groups < k:
         return np.full(queries, -np.inf)
     maxima = products[: rows - rows % groups].reshape(groups, -1, queries).max(axis=1)
-    reached: NDArray[np.float64] = np.partition(maxima, groups - k, axis=0)[groups - k].astype(np.float64)
-    return reached
+    lowest: NDArray[np.float64] = np.partition(maxima, groups - k, axis=0)[groups - k].astype(np.float64)
+    return lowest

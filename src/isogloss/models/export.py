@@ -10,7 +10,8 @@ from typing import Any
 
 from isogloss.engines.exported_tower import graph_digest
 from isogloss.engines.hashing import text_digest
-from isogloss.engines.openvino_engine import NO_INT8, has_bfloat16, multiplies_int8, precision_name
+from isogloss.engines.openvino_engine import NO_INT8, has_bfloat16, precision_name
+from isogloss.engines.processor import multiplies_int8
 from isogloss.engines.protocol import Compute
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.truncated import whole_engine

@@ -2,7 +2,8 @@
 
 1. Terms are words where spaces part words, and pairs of characters with their marks where they do not.
 2. Spelling variants of width, case and composition give the same terms.
-3. BM25 ranks by terms shared; a passage that shares none is not found.
+3. BM25 ranks by terms shared; a passage that shares none is not found. Words in another form share parts, and whole
+   words count more.
 4. The order of passages and queries changes no bit of a run.
 5. A language that the tokenizer does not cut is refused, not ranked by chance; one of which few texts lack their spaces
    is not, and says how many do.
@@ -18,7 +19,7 @@ import pytest
 
 from isogloss.errors import DataError
 from isogloss.indexing import LexicalIndex, tokens
-from isogloss.indexing.tokens import terms
+from isogloss.indexing.tokens import terms, word_parts
 from isogloss.records import Text
 from tests.evaluation.stand_ins import WORDS, parallel_set
 
@@ -60,6 +61,33 @@ def test_finds_the_passage_that_shares_rare_terms(language: str) -> None:
 def test_passages_without_a_shared_term_are_not_found_and_titles_are_searched() -> None:
     passages = [Text("a", "ship"), Text("b", "tower"), Text("c", "rain", title="Ship")]
     assert set(LexicalIndex(passages).search([Text("q", "ship")])["q"]) == {"a", "c"}
+
+
+@pytest.mark.parametrize(
+    ("query", "passage", "language"),
+    [
+        ("Verteidigungen", "Die Landesverteidigung kostet Geld", "de"),
+        ("городами", "В городе живут люди", "ru"),
+        ("kitaplarımız", "Bu kitapta her şey yazıyor", "tr"),
+        ("المدارس", "ذهب إلى مدارسهم", "ar"),
+    ],
+)
+def test_a_word_is_found_in_another_form(query: str, passage: str, language: str) -> None:
+    index = LexicalIndex([Text("form", passage, language), Text("other", "xyzzy plugh", language)])
+    assert list(index.search([Text("q", query, language)])["q"]) == ["form"]
+
+
+def test_the_word_itself_is_above_its_other_forms() -> None:
+    passages = [Text("same", "a town of towers here"), Text("other", "a town of tower here")]
+    run = LexicalIndex(passages).search([Text("one", "towers"), Text("many", "tower")])
+    assert next(iter(run["one"])) == "same"
+    assert next(iter(run["many"])) == "other"
+
+
+def test_parts_hold_the_ends_and_are_no_words() -> None:
+    assert word_parts("town") == ["…_tow", "…town", "…own_"]
+    assert word_parts("of") == word_parts("") == []
+    assert not set(word_parts("township")) & set(terms("township town …town ship"))
 
 
 def test_ties_go_to_the_larger_id_also_at_the_cut_off() -> None:

@@ -1,4 +1,8 @@
-"""BM25 over terms that fit the script of each text (`tokens`), with the order and the run type of exact search."""
+"""BM25 over terms that fit the script of each text (`tokens`), with the order and the run type of exact search.
+
+A word's parts are terms beside it. On XQuAD they lift nDCG@10 from 0.927 to 0.962 (mean of 12 languages), on questions
+written in German, Hebrew and Italian by 0.04 to 0.10, at three times the space (`docs/hybrid.md`).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from numpy.typing import NDArray
 from isogloss.errors import DataError, Fault, raise_faults
 from isogloss.files import file_errors, read_json, write_json
 from isogloss.indexing.ranking import PassageOrder, largest, ranking_keys
-from isogloss.indexing.tokens import Segmenter, terms
+from isogloss.indexing.tokens import Segmenter, marked_terms, word_parts
 from isogloss.records import Text
 
 LONG_PASSAGE = 40
@@ -66,16 +70,22 @@ class LexicalIndex:
         ids: list[str] = []
         languages: list[str] = []
         numbers: list[array[int]] = []
+        known: dict[tuple[str, bool], array[int]] = {}
         cut = _Cut()
         for passage in passages:
             if passage.language in self.without:
                 self.left_out += 1
                 continue
-            found = terms(f"{passage.title} {passage.text}", self._segmenters)
-            cut.look_at(passage, found)
+            found = list(marked_terms(f"{passage.title} {passage.text}", self._segmenters))
+            cut.look_at(passage, [term for term, _ in found])
             ids.append(passage.id)
             languages.append(passage.language or "")
-            numbers.append(array("i", [self._vocabulary.setdefault(term, len(self._vocabulary)) for term in found]))
+            own: array[int] = array("i")
+            for term in found:
+                if term not in known:
+                    known[term] = array("i", [self._number(one) for one in _with_parts(*term)])
+                own.extend(known[term])
+            numbers.append(own)
         if not ids:
             raise DataError("There are no passages to index", next_step="Check the corpus and the chosen languages.")
         self._order = PassageOrder(ids)
@@ -113,7 +123,7 @@ class LexicalIndex:
             names = frozenset(allowed)
             among = np.array([self._order.ids[place] in names for place in self._order.places.tolist()], dtype=np.bool_)
             mask = among if mask is None else mask & among
-        return {query.id: self._results(terms(query.text, self._segmenters), k, mask) for query in queries}
+        return {query.id: self._results(self._terms(query.text), k, mask) for query in queries}
 
     def save(self, folder: Path) -> None:
         """Writes the index into a folder that exists."""
@@ -154,6 +164,12 @@ class LexicalIndex:
             index._vocabulary = index._scorer.vocab_dict
         return index
 
+    def _number(self, term: str) -> int:
+        return self._vocabulary.setdefault(term, len(self._vocabulary))
+
+    def _terms(self, text: str) -> list[str]:
+        return [one for term in marked_terms(text, self._segmenters) for one in _with_parts(*term)]
+
     def _ids(self) -> list[str]:
         """Ids in the order of the passages."""
         return [self._order.ids[place] for place in self._order.places.tolist()]
@@ -165,6 +181,10 @@ class LexicalIndex:
         scores = np.asarray(self._scorer.get_scores_from_ids(numbers), dtype=np.float32)
         found = np.flatnonzero(scores > 0 if mask is None else (scores > 0) & mask)
         return self._order.results(largest(ranking_keys(scores[None, found], self._order.places[found]), k)[0])
+
+
+def _with_parts(term: str, is_word: bool) -> list[str]:
+    return [term, *word_parts(term)] if is_word else [term]
 
 
 class _Cut:

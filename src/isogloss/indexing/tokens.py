@@ -1,8 +1,10 @@
 """Terms of a text in any script, for lexical search.
 
-Scripts that put spaces between words give words; those that do not, and Hangul, whose words carry their particles, give
-pairs of neighbouring characters. A combining mark belongs to the character before it, so that Thai, Hindi or Khmer is
-never cut inside a syllable sign. Bigrams as the term of unspaced text: Foo and Li 2004 (Chinese), Lucene's CJKAnalyzer.
+Scripts that put spaces between words give words, and the runs of four characters in them (`word_parts`), so that a word
+is found in its other forms, in any language and without a stemmer: McNamee and Mayfield 2004 (Information Retrieval
+7), who use the runs alone. Scripts without spaces, and Hangul, whose words carry their particles, give pairs of
+neighbouring characters: Foo and Li 2004 (Chinese), Lucene's CJKAnalyzer. A combining mark belongs to the character
+before it, so that Thai or Khmer is never cut inside a syllable sign.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ import functools
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 
 from isogloss.languages import script_of
 
-TOKENIZER_VERSION = "1"
+TOKENIZER_VERSION = "2"
+PART_LENGTH = 4
+PART_MARK = "…"
 Segmenter = Callable[[str], Sequence[str]]
 
 # Blocks of Han, Kana, Bopomofo, Hangul, Yi, Thai, Lao, Myanmar, Khmer, Tai Le, New Tai Lue, Tai Tham, Balinese,
@@ -36,19 +40,29 @@ def terms(text: str, segmenters: Mapping[str, Segmenter] | None = None) -> list[
         text: Any text.
         segmenters: By ISO 15924 script, what cuts an unspaced run of it into words, in place of pairs of characters.
     """
+    return [term for term, _ in marked_terms(text, segmenters)]
+
+
+def marked_terms(text: str, segmenters: Mapping[str, Segmenter] | None = None) -> Iterator[tuple[str, bool]]:
+    """The terms of `terms`, each with whether it is a word between spaces."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).translate(_JOINERS)
-    found: list[str] = []
     for word in _word_pattern().findall(folded):
         for unspaced, run in groupby(_characters(word), key=_is_unspaced):
             characters = list(run)
             cut = segmenters.get(script_of("".join(characters))) if segmenters and unspaced else None
             if cut is not None:
-                found += cut("".join(characters))
+                yield from ((piece, False) for piece in cut("".join(characters)))
             elif not unspaced or len(characters) == 1:
-                found.append("".join(characters))
+                yield "".join(characters), not unspaced
             else:
-                found += [first + second for first, second in pairwise(characters)]
-    return found
+                yield from ((first + second, False) for first, second in pairwise(characters))
+
+
+def word_parts(word: str) -> list[str]:
+    """Runs of four characters in a word and its two ends, each behind a mark that no word has; none of a short word."""
+    padded = f"_{word}_"
+    starts = range(len(padded) - PART_LENGTH + 1) if len(padded) > PART_LENGTH else ()
+    return [PART_MARK + padded[start : start + PART_LENGTH] for start in starts]
 
 
 def _characters(word: str) -> list[str]:

@@ -74,7 +74,7 @@ def test_memory_is_ours_over_theirs():
 
 def test_the_page_says_all_of_it(tmp_path: Path):
     of = plan(Target("reading", "ours", "peer", 99.0), missing={"a third": "it is not installed"})
-    found = figures(of)
+    found = figures(of) | {"name": "trial"}
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "trial.json").write_text(json.dumps(found))
     write_page(tmp_path / "docs", tmp_path / "results")

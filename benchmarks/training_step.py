@@ -124,8 +124,8 @@ def ours(shape: Shape, rows: Rows, size: int, precision: str, way: str) -> Work:
     encoder = TrainedEncoder(tower, texts, autocast=autocast(precision))
     encoders: dict[Any, Any] = {"query": encoder, "passage": encoder}
     if way in (BANK, COUNTED):
-        frozen = TorchEngine(TorchTower(shape.modules()))
-        encoders["passage"] = FrozenEncoder(_store(frozen, texts, precision, counted=way == COUNTED))
+        frozen = TorchEngine(TorchTower(shape.modules())) if way == COUNTED else None  # a bank needs no second model
+        encoders["passage"] = FrozenEncoder(_store(frozen, texts, precision, tower.dimension))
     step_of = CachedStep(encoders, Objective([BoundTerm("infonce", InfoNCE(temperature=TEMPERATURE), ("rows",))]))
     optimiser = torch.optim.AdamW([value for value in tower.parameters() if value.requires_grad], lr=RATE, fused=True)
     stream = batches(rows, size)
@@ -146,14 +146,14 @@ def _numbers(texts: TextTable, batch: Rows, place: int) -> Ids:
     return np.array([texts.add(row[place]) for row in batch], dtype=np.int64)
 
 
-def _store(engine: TorchEngine, texts: TextTable, precision: str, *, counted: bool) -> Any:
-    """Vectors of passages: encoded in the step where that counts, else random ones, for the time is the same."""
+def _store(engine: TorchEngine | None, texts: TextTable, precision: str, dimension: int) -> Any:
+    """Vectors of passages: encoded in the step by an engine, or else random ones, for the time is that of a bank."""
 
     def encode(numbers: Ids) -> np.ndarray:
-        if counted:
+        if engine is not None:
             with autocast(precision)():
                 return engine.encode(texts.texts(numbers.tolist())).vectors
-        found = np.random.default_rng(0).standard_normal((len(numbers), engine.dimension)).astype(np.float32)
+        found = np.random.default_rng(0).standard_normal((len(numbers), dimension)).astype(np.float32)
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     return ComputedVectors(encode)

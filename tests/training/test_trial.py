@@ -68,3 +68,11 @@ def test_chunks_hold_texts_of_about_one_length():
     assert max(padded) <= 2048
     assert sum(padded) <= 1.1 * counts.sum()
     assert len(chunks) <= 2 * counts.sum() / 2048
+
+
+@pytest.mark.parametrize(("base", "told"), [("tiny_transformer", True), ("tiny_static", False)])
+def test_bfloat16_is_offered_where_it_helps(tmp_path, request, monkeypatch, base, told):
+    monkeypatch.setattr("isogloss.training.trial.has_bfloat16", lambda device: True)
+    content = recipe_content(tmp_path, request.getfixturevalue(base))
+    report = train(parse_recipe(content), tmp_path / "out")
+    assert any("train.bf16" in line for line in report.trial.lines()) == told

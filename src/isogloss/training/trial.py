@@ -104,7 +104,7 @@ def try_step(step: CachedStep, batch: Batch, towers: nn.Module, plan: Plan, *, b
         gpu_bytes=torch.cuda.max_memory_allocated() + state if on_gpu else 0,
         layouts=step.layouts(batch),
         negatives={name: count * (1 - evaluated.masked.get(name, 0.0)) for name, count in plan.negatives.items()},
-        notes=_precision(device, bf16=bf16),
+        notes=_precision(towers, device, bf16=bf16),
     )
 
 
@@ -119,7 +119,9 @@ def _optimiser_seconds(device: torch.device) -> float:
     return (time.perf_counter() - began) / _PROBE
 
 
-def _precision(device: torch.device, *, bf16: bool) -> list[str]:
+def _precision(towers: nn.Module, device: torch.device, *, bf16: bool) -> list[str]:
+    if not any(isinstance(module, nn.Linear) for module in towers.modules()):
+        return []  # a static model multiplies no matrices that bfloat16 would make faster
     native = has_bfloat16(device)
     if bf16 and not native:
         return ["train.bf16: this processor has no bfloat16 instructions, so float32 (train.bf16=never) is faster here"]

@@ -37,7 +37,7 @@ from isogloss.models.retriever import Retriever
 from isogloss.recipe import Recipe
 from isogloss.records import EvalSet
 from isogloss.training import load_training_recipe, train
-from isogloss.training.run import MANIFEST, package_versions
+from isogloss.training.run_folder import MANIFEST, package_versions
 from isogloss.training.sources.reading import file_hashes
 
 HOME = Path(__file__).parent

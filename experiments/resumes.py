@@ -30,7 +30,7 @@ from isogloss.datasets import read_rows
 from isogloss.files import read_json, write_json
 from isogloss.records import GeneratedQuery, Row
 from isogloss.training.mining import MiningSettings, MiningTask, mine
-from isogloss.training.run import LOG
+from isogloss.training.trainer import LOG
 
 STEPS = 32
 EVERY = 4

@@ -18,7 +18,7 @@ import torch
 from isogloss.errors import CheckpointError, FileError, UsageError
 from isogloss.recipe import parse_recipe
 from isogloss.training import checkpoints, train
-from isogloss.training.run import find_checkpoint
+from isogloss.training.run_folder import find_checkpoint
 from tests.training.runs import recipe_content, run_worker
 
 

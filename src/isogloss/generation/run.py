@@ -27,7 +27,7 @@ from isogloss.generation.step import SOURCE, GenerationStep, token_rows
 from isogloss.progress import progress_bar
 from isogloss.recipe import TrainSettings
 from isogloss.training.processes import current_processes
-from isogloss.training.run import MANIFEST, MODEL, Resume, find_checkpoint, package_versions
+from isogloss.training.run_folder import MANIFEST, MODEL, Resume, find_checkpoint, package_versions
 from isogloss.training.settings import autocast_context, check_arguments, training_arguments
 from isogloss.training.sources.base import TableSource
 from isogloss.training.sources.reading import file_hashes

@@ -15,12 +15,13 @@ from isogloss.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from isogloss.training.assembly import load_training_recipe
-    from isogloss.training.run import TrainReport, train
+    from isogloss.training.report import TrainReport
+    from isogloss.training.run import train
     from isogloss.training.sentence_transformers_loss import as_sentence_transformers_loss
 
 _HOMES = {
     "as_sentence_transformers_loss": "isogloss.training.sentence_transformers_loss",
-    "TrainReport": "isogloss.training.run",
+    "TrainReport": "isogloss.training.report",
     "load_training_recipe": "isogloss.training.assembly",
     "train": "isogloss.training.run",
 }

@@ -5,20 +5,18 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 
 from isogloss.engines.torch_tower import TorchTower, TorchTowers
-from isogloss.errors import CheckpointError, Fault, RecipeError, UsageError, raise_faults
-from isogloss.files import check_folder, file_errors, read_json, write_json
+from isogloss.errors import RecipeError
+from isogloss.files import file_errors, write_json
 from isogloss.models.retriever import Retriever
 from isogloss.progress import progress_bar
 from isogloss.recipe import Recipe
@@ -27,11 +25,12 @@ from isogloss.training import checkpoints
 from isogloss.training.assembly import bind_objective, check_dimensions, check_roles, load_training_recipe, open_sources
 from isogloss.training.best import Best, take_best
 from isogloss.training.encoders import FrozenEncoder, MiniBatch, TrainedEncoder, VectorStore, frozen_tower
-from isogloss.training.measuring import Measured, Measuring
+from isogloss.training.measuring import Measuring
 from isogloss.training.objective import Objective
 from isogloss.training.plan import Plan, make_plan
 from isogloss.training.processes import current_processes, join_processes
-from isogloss.training.progress import RunProgress
+from isogloss.training.report import TrainReport
+from isogloss.training.run_folder import MANIFEST, MODEL, Resume, find_checkpoint, package_versions
 from isogloss.training.settings import (
     autocast_context,
     check_arguments,
@@ -44,68 +43,12 @@ from isogloss.training.settings import (
 from isogloss.training.sources import Source
 from isogloss.training.sources.apart import Apart
 from isogloss.training.sources.reading import file_hashes
-from isogloss.training.start import START, start_model
+from isogloss.training.start import start_model
 from isogloss.training.step import Batch, CachedStep, Encoder
 from isogloss.training.stored_vectors import passage_bank, teacher_vectors
 from isogloss.training.texts import Ids, TextTable, unique_numbers
 from isogloss.training.trainer import LOG, Advance, RecipeTrainer, truncate_log
 from isogloss.training.trial import Trial, try_step
-
-MANIFEST = "manifest.json"
-MODEL = "model"
-Resume = Literal["auto", "previous", "never"]
-
-
-@dataclass(frozen=True)
-class TrainReport:
-    """What a run did.
-
-    Attributes:
-        folder: Its folder.
-        model: The trained model in it; None after a dry run.
-        plan: What it was going to do.
-        trial: What its first batch cost, tried before the first step; None after a dry run.
-        measured: What the recipe's evaluations found, in the first process; None after a dry run.
-        resumed_from: Step of the checkpoint it went on from, 0 for none.
-        seconds: Time of all its parts.
-        losses: Last mean of the loss and of each term.
-        rows_seen: Rows by source and language.
-        drift: Largest change of a trained weight.
-        learning_rate_sum: Sum of the learning rates of all steps, about which no weight moves further under Adam.
-        best: The checkpoint that became the model, where the recipe chooses one by a score.
-    """
-
-    folder: Path
-    model: Path | None
-    plan: Plan
-    resumed_from: int = 0
-    seconds: float = 0.0
-    losses: Mapping[str, float] = field(default_factory=dict)
-    rows_seen: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    drift: float = 0.0
-    learning_rate_sum: float = 0.0
-    trial: Trial | None = None
-    measured: Measured | None = None
-    best: Best | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "folder": str(self.folder),
-            "model": None if self.model is None else str(self.model),
-            "plan": self.plan.lines(),
-            "trial": None if self.trial is None else self.trial.to_json(),
-            "scores": {} if self.measured is None else dict(self.measured.scores),
-            "missed": [] if self.measured is None else self.measured.missed,
-            "steps": self.plan.steps,
-            "resumed_from": self.resumed_from,
-            "seconds": round(self.seconds, 3),
-            "losses": dict(self.losses),
-            "rows_seen": {source: dict(rows) for source, rows in self.rows_seen.items()},
-            "drift": self.drift,
-            "learning_rate_sum": self.learning_rate_sum,
-            "best": None if self.best is None else self.best.to_json(),
-        }
 
 
 def train(
@@ -161,48 +104,6 @@ def train(
     if processes.rank or report.model is None:
         return report
     return replace(report, measured=measuring(report.model, folder, progress=shown))
-
-
-def find_checkpoint(folder: Path, resume: Resume, run_digest: str) -> Path | None:
-    """The checkpoint that a run goes on from, or None for a fresh start.
-
-    Raises:
-        CheckpointError: If it is corrupt, incomplete or of another run.
-        UsageError: If the folder holds a run that is not to be resumed.
-    """
-    if resume not in ("auto", "previous", "never"):
-        raise UsageError(f"resume: '{resume}' (allowed: auto, previous, never)")
-    found = checkpoints.checkpoints(folder)
-    if resume == "never" or not found:
-        _check_start(folder, resume, run_digest)
-        return None
-    failures: list[Fault] = []
-    for path in found:
-        try:
-            checkpoints.verify(path, run_digest=run_digest, processes=current_processes().count)
-        except CheckpointError as error:
-            if resume == "auto":
-                raise
-            failures.append(Fault(path.name, error.message))
-        else:
-            return path
-    raise_faults(CheckpointError, f"{folder} has no intact checkpoint", failures, "Remove them to start afresh.")
-    return None
-
-
-def _check_start(folder: Path, resume: Resume, run_digest: str) -> None:
-    """Checks that a run may begin afresh in a folder: what is not its own would be replaced."""
-    if not folder.exists() or not any(path.name != START for path in check_folder(folder).iterdir()):
-        return
-    if resume == "never":
-        raise UsageError(f"{folder} is not empty", next_step="Choose another folder, or resume='auto'.")
-    if (folder / MANIFEST).is_file():
-        if read_json(folder / MANIFEST).get("run_digest") != run_digest:
-            raise UsageError(
-                f"{folder} holds another run: recipe, data or base model differ", next_step="Choose another folder."
-            )
-    elif not (folder / LOG).is_file() and any(path.name != START for path in folder.glob("[!.]*")):
-        raise UsageError(f"{folder} holds something else than a run", next_step="Choose another folder.")
 
 
 def _ignore(line: str) -> None:
@@ -415,12 +316,3 @@ def _passage_text(retriever: Retriever) -> Callable[[str, str], str]:
     from isogloss.records import Text
 
     return lambda title, passage: retriever.passage.whole_text(Text("", passage, title=title))
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of what computes a run, for its manifest."""
-    names = ("isogloss", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy", "accelerate")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
-
-
-__all__ = ["Resume", "RunProgress", "TrainReport", "find_checkpoint", "train"]

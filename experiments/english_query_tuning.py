@@ -115,8 +115,8 @@ EXPERIMENT = Experiment(
     contrasts=_contrasts(),
     prepare=prepare,
     tried=(
-        "The domain does not move at 1e-4 and 1e-3. The start leaves nothing to gain: it has been trained on these very "
-        "rows and reaches 0.979. The bundled model before this one gained 0.002 at 1e-4, undecided too. A small "
+        "The domain does not move at 1e-4 and 1e-3. The start leaves nothing to gain: it has been trained on these "
+        "very rows and reaches 0.979. The bundled model before this one gained 0.002 at 1e-4, undecided too. A small "
         "transformer that has not seen them does gain, by 0.019 at 1e-4 and 0.043 at 1e-3 (*English query tuning of a "
         "transformer, with groups frozen*).",
         "At 1e-2 the domain loses too, and so does everything else: where an interval begins below the margin and ends "

@@ -172,8 +172,8 @@ EXPERIMENT = Experiment(
         Contrast("mined negatives help InfoNCE over all pairs", INFONCE, BARE_INFONCE, (XQUAD,)),
     ),
     tried=(
-        "Why CLEAR is below InfoNCE here: the mined negative queries. Without mined negatives of either kind it is 0.006 "
-        "below, the reverse term alone 0.007; with them CLEAR loses 0.025 and the reverse term alone 0.013, where "
+        "Why CLEAR is below InfoNCE here: the mined negative queries. Without mined negatives of either kind it is "
+        "0.006 below, the reverse term alone 0.007; with them CLEAR loses 0.025 and the reverse term alone 0.013, where "
         "InfoNCE gains 0.005 from its negative passages. The questions come from some 100 paragraphs, so a question of "
         "ranks 50 to 100 is often about a neighbouring paragraph of the same article; the ranks are the paper's, for a "
         "much larger pool.",

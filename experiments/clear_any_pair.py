@@ -173,10 +173,10 @@ EXPERIMENT = Experiment(
     ),
     tried=(
         "Why CLEAR is below InfoNCE here: the mined negative queries. Without mined negatives of either kind it is "
-        "0.006 below, the reverse term alone 0.007; with them CLEAR loses 0.025 and the reverse term alone 0.013, where "
-        "InfoNCE gains 0.005 from its negative passages. The questions come from some 100 paragraphs, so a question of "
-        "ranks 50 to 100 is often about a neighbouring paragraph of the same article; the ranks are the paper's, for a "
-        "much larger pool.",
+        "0.006 below, the reverse term alone 0.007; with them CLEAR loses 0.025 and the reverse term alone 0.013, "
+        "where InfoNCE gains 0.005 from its negative passages. The questions come from some 100 paragraphs, so one of "
+        "ranks 50 to 100 may well be about a neighbouring paragraph of the same article; the ranks are the paper's, "
+        "for a much larger pool.",
         "Beyond that the forward term has little to teach a start that knows English questions well, as with AfriQA; "
         "and beside mined negatives the KL takes 0.012 more, where with AfriQA it brings 0.010: beyond its first block "
         "it matches a negative passage with a negative question by their ranks alone.",

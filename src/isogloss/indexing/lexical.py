@@ -1,7 +1,7 @@
 """BM25 over terms that fit the script of each text (`tokens`), with the order and the run type of exact search.
 
 A word's parts are terms beside it. On XQuAD they lift nDCG@10 from 0.927 to 0.962 (mean of 12 languages), on questions
-written in German, Hebrew and Italian by 0.04 to 0.10, at three times the space (`docs/hybrid.md`).
+written in German, Hebrew and Italian by 0.04 to 0.10, at three times the space (`docs/scores.md`).
 """
 
 from __future__ import annotations

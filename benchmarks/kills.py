@@ -4,9 +4,9 @@
     python -m benchmarks.kills --corpus FOLDER --work FOLDER [--kills 10] [--seed 1]
 
 Each of the three is killed so many times after a random amount of its own CPU time, started again each time, and ended
-at last. A bank acknowledges the shards that its manifest names; a build acknowledges when it returns; a change
-acknowledges when `update` or `delete` returns. The process is killed, not the machine. Needs Linux. What was found is
-written to `benchmarks/results/durability/kills.json`.
+at last; what ended before its kill is removed and begun anew. A bank acknowledges the shards that its manifest names; a
+build acknowledges when it returns; a change acknowledges when `update` or `delete` returns. The process is killed, not
+the machine. Needs Linux. What was found is written to `benchmarks/results/durability/kills.json`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,9 +77,13 @@ def killed_encode(corpus: str, bank: Path, kills: int, chance: random.Random) ->
     command = [*ISOGLOSS, "encode", corpus, "--out", str(bank), "--json"]
     acknowledged: set[tuple[str, str, str]] = set()
     hit = 0
-    for _ in range(kills):
-        hit += run_and_kill(command, chance.uniform(1, 6)) is not None
-        acknowledged |= _shards(bank)
+    while hit < kills:
+        if run_and_kill(command, chance.uniform(1, 6)) is not None:
+            hit += 1
+            acknowledged |= _shards(bank)
+        else:
+            shutil.rmtree(bank)
+            acknowledged = set()
     ended(command)
     opened = Bank.open(bank)
     opened.verify()
@@ -95,8 +100,13 @@ def killed_encode(corpus: str, bank: Path, kills: int, chance: random.Random) ->
 def killed_build(bank: Path, index: Path, kills: int, chance: random.Random) -> dict[str, Any]:
     """Builds; each passage of the bank has to be there once, and the lexical index with them."""
     command = [*ISOGLOSS, "index", str(bank), "--out", str(index), "--json"]
-    hit = sum(run_and_kill(command, chance.uniform(1, 4)) is not None for _ in range(kills))
-    if EmbeddedIndex.open(index).about.building:
+    hit = 0
+    while hit < kills:
+        if run_and_kill(command, chance.uniform(1, 4)) is not None:
+            hit += 1
+        else:
+            shutil.rmtree(index)
+    if not index.is_dir() or EmbeddedIndex.open(index).about.building:
         ended(command)
     wanted = set(Bank.open(bank).ids)
     with open_index(index, model=None) as opened:

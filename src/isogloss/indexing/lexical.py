@@ -61,7 +61,7 @@ class LexicalIndex:
         segmenters: Mapping[str, Segmenter] | None = None,
         without: Collection[str] = (),
     ) -> None:
-        import bm25s
+        from isogloss.indexing.bm25_matrix import NumberedPassages, bm25_of
 
         self._segmenters = segmenters or {}
         self.without = tuple(sorted(without))
@@ -69,7 +69,8 @@ class LexicalIndex:
         self._vocabulary: dict[str, int] = {}
         ids: list[str] = []
         languages: list[str] = []
-        numbers: list[array[int]] = []
+        numbers = array("i")
+        lengths = array("q")
         known: dict[tuple[str, bool], array[int]] = {}
         cut = _Cut()
         for passage in passages:
@@ -80,21 +81,21 @@ class LexicalIndex:
             cut.look_at(passage, [term for term, _ in found])
             ids.append(passage.id)
             languages.append(passage.language or "")
-            own: array[int] = array("i")
+            before = len(numbers)
             for term in found:
                 if term not in known:
                     known[term] = array("i", [self._number(one) for one in _with_parts(*term)])
-                own.extend(known[term])
-            numbers.append(own)
+                numbers.extend(known[term])
+            lengths.append(len(numbers) - before)
         if not ids:
             raise DataError("There are no passages to index", next_step="Check the corpus and the chosen languages.")
         self._order = PassageOrder(ids)
         self._languages = np.array(languages)
         cut.check()
         self.uncut = cut.uncut()
-        self._scorer: Any = bm25s.BM25(method="lucene", k1=k1, b=b)
+        known.clear()  # as large as the vocabulary
         if self._vocabulary:
-            self._scorer.index((numbers, self._vocabulary), show_progress=False)
+            self._scorer: Any = bm25_of(NumberedPassages(numbers, lengths, self._vocabulary), k1=k1, b=b)
 
     def __len__(self) -> int:
         return len(self._order.ids)

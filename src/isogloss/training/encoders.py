@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from isogloss.training.quick_dropout import dropout_context
 from isogloss.training.texts import MISSING, Ids, TextTable, TokenCache, chunks_by_budget
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class TrainedEncoder:
 
     def forward(self, numbers: Ids) -> Tensor:
         """Vectors of some texts, shape (texts, dim), with a graph where gradients are on."""
-        with self._autocast():
+        with self._autocast(), dropout_context(self.tower):
             vectors: Tensor = self.tower(self._tokens.features(numbers))
         return vectors
 

@@ -20,6 +20,7 @@ from isogloss.training import table_gradients
 from isogloss.training.groups import GROUPS, group_names
 from isogloss.training.lora import attach_lora, merge_lora
 from isogloss.training.processes import on_cpu
+from isogloss.training.quick_dropout import contexts_of_checkpointed_layers
 from isogloss.training.sources import Source
 
 
@@ -93,7 +94,8 @@ def set_module_options(towers: nn.Module, settings: TrainSettings) -> None:
         if settings.sparse_embeddings and isinstance(module, nn.EmbeddingBag) and module.weight.requires_grad:
             module.sparse = True
         if settings.gradient_checkpointing and isinstance(module, PreTrainedModel):
-            module.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
+            options = {"use_reentrant": False, "context_fn": contexts_of_checkpointed_layers}
+            module.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)  # type: ignore[no-untyped-call]
 
 
 def autocast_context(settings: TrainSettings, device: torch.device) -> Callable[[], AbstractContextManager[object]]:

@@ -234,19 +234,18 @@ BENCHMARK = Benchmark(
         "'Its encoding counted' encodes each passage in its step, as if it were used once.",
         "Encoding a passage once is a quarter of the work of the peer (two forward passes, a backward pass of twice "
         "that), so with the encoding counted the ratio stays near four times what less padding gives.",
-        "With nothing cached in float32 both sides make the same passes, so the ratio is that of the padding: of the "
-        "first 512 rows the peer computes 85,184 tokens and we 62,293, 1.37 times fewer, for most passages are cut at "
-        "the limit and need no padding. More would take fewer passes, which is to hold the graphs of all texts, or "
-        "faster ones: on AVX2 our step at B = 512 does 5.3 TFLOP of matrix products at 44 and 54 GFLOP/s of CPU time "
-        "in two rounds, 61 and 75 % of the 72 that a float32 product alone reaches beside the same load; with AVX-512 "
-        "61 GFLOP/s, 58 % of 105. In a profile (48 rows, AVX2) products take 63 % of it, the random numbers of dropout "
-        "13 %, and attention with dropout, which torch computes unfused on a CPU, most of the rest.",
+        "With nothing cached in float32 both sides make the same passes, so the ratio is that of the padding and of "
+        "dropout: of the first 512 rows the peer computes 85,184 tokens and we 62,293, 1.37 times fewer, for most "
+        "passages are cut at the limit and need no padding. More would take fewer passes, which is to hold the graphs "
+        "of all texts, or faster products: of our step (48 rows, float32, AVX-512) they take 76 %, at some 60 GFLOP/s, "
+        "58 % of the 105 that a product alone reaches; dropout and its masks 6 %, for which torch took three times as "
+        "long before the masks were drawn from whole random words.",
         "In bfloat16 the peer gains little: its second pass is a part of the backward pass, which its trainer, and so "
         "this benchmark, calls outside autocast.",
         "Where the table of tokens is trained, its weights, their gradient and AdamW's two means are 16 bytes a weight "
         "on both sides, 1.5 GB for 250,000 tokens x 384, which bounds the ratio of the memories; frozen it takes 4.",
-        "The random numbers could be drawn faster as bits of whole words, and queries alone would fit into memory as "
-        "graphs and need three passes instead of four; neither was done.",
+        "Queries alone would fit into memory as graphs and need three passes instead of four "
+        "(`train.mini_batch_tokens=8192`); that was not measured.",
     ),
 )
 

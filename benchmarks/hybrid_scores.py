@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from isogloss import Retriever, Text
 from isogloss.datasets import load
-from isogloss.evaluation.evaluate import evaluate
+from isogloss.evaluation.evaluate import Scorer, evaluate, measure_system
+from isogloss.evaluation.measures import parse_measures
+from isogloss.evaluation.pairs import parse_pairs
 from isogloss.evaluation.results import Evaluation
-from isogloss.evaluation.systems import HybridFusion
+from isogloss.evaluation.systems import HybridFusion, LexicalSystem
 from isogloss.files import read_jsonl, write_text
 from isogloss.languages import language_name
 from isogloss.records import EvalSet
@@ -26,7 +29,7 @@ XQUAD = ("ar", "hi", "th", "zh")
 NATIVE = {"iapp-th": "th", "drcd-zh-hant": "zh-hant"}
 SEEN = {"ja-jaquad": "ja", "zh-cmrc2018": "zh", "ar-arcd": "ar"}
 QUERIES = 1000
-HEADER = "| set | language | questions / passages | BM25 | model | both, by ranks | both, by scores |\n"
+HEADER = "| set | language | questions / passages | words alone | BM25 | model | both, by ranks | both, by scores |\n"
 OPENING = f"""\
 # By meaning, by words, or by both
 
@@ -34,7 +37,9 @@ OPENING = f"""\
 `python -m benchmarks.hybrid_scores --data DATA`. *Seen*: the model was trained on these rows; only the column of BM25
 is fair there. No set has Korean questions.
 
-{HEADER}| --- | --- | ---: | ---: | ---: | ---: | ---: |
+"BM25" has the parts of words beside the words, "words alone" has not (`isogloss index --set word_parts=false`).
+
+{HEADER}| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 """
 
 
@@ -57,15 +62,22 @@ def lines(retriever: Retriever, found: EvalSet, languages: tuple[str, ...], note
     """The table's lines for one set."""
     pairs = [f"{language}-{language}" for language in languages]
     alone = evaluate(retriever, found, pairs=pairs, measures=MEASURE, bm25=True)
+    words = _words_alone(found, pairs)
     by_ranks = evaluate(retriever, found, pairs=pairs, measures=MEASURE, hybrid=HybridFusion())
     by_scores = evaluate(retriever, found, pairs=pairs, measures=MEASURE, hybrid=HybridFusion("weighted", 0.5))
     written = ""
     for language, pair in zip(languages, pairs, strict=True):
         cell = alone.cells[pair]
-        columns = [_shown(one, pair) for one in (alone.baseline, alone, by_ranks, by_scores)]
+        columns = [_shown(one, pair) for one in (words, alone.baseline, alone, by_ranks, by_scores)]
         sizes = f"{cell.queries} / {cell.passages}"
         written += f"| {found.name}{note} | {language} {language_name(language)} | {sizes} | {' | '.join(columns)} |\n"
     return written
+
+
+def _words_alone(found: EvalSet, pairs: Sequence[str]) -> Evaluation:
+    """BM25 without the parts of words."""
+    groups, scorer = parse_pairs(pairs, found), Scorer(tuple(parse_measures(MEASURE)), resamples=1000, seed=13)
+    return measure_system(LexicalSystem(parts=False), found, groups, scorer)
 
 
 def _shown(found: Evaluation | None, pair: str) -> str:

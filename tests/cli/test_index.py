@@ -77,6 +77,18 @@ def test_every_way_of_searching(place: Path, model: Path) -> None:
     assert wrong.exit_code == 2 and "fr" in wrong.stderr
 
 
+def test_words_alone(place: Path, model: Path) -> None:
+    answer(run("index", place / "bank", "--out", place / "words", "--set", "word_parts=false", "--json"))
+    assert json.loads((place / "words" / "index.json").read_text())["word_parts"] is False
+    found = [
+        [hit["id"] for hit in answer(run("search", folder, "breads", "--lexical", "--json"))["hits"]]
+        for folder in (place / "index", place / "words")
+    ]
+    assert found == [["2.en"], []]
+    again = answer(run("search", place / "words", "bread", "--lexical", "--json"))  # from what was kept
+    assert [hit["id"] for hit in again["hits"]] == ["2.en"]
+
+
 def test_changes(place: Path, model: Path) -> None:
     new = {"_id": "new", "text": "A lighthouse on the rock.", "lang": "en"}
     changed = {"_id": "2.en", "text": "Cheese is aged in caves.", "lang": "en"}

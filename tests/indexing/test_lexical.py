@@ -8,6 +8,7 @@
 5. A language that the tokenizer does not cut is refused, not ranked by chance; one of which few texts lack their spaces
    is not, and says how many do.
 6. A language that is left out costs the others nothing.
+7. Without the parts of words a word is found in its own form alone, and a saved index knows which it is.
 """
 
 from __future__ import annotations
@@ -154,3 +155,15 @@ def test_a_language_that_is_left_out_changes_nothing_for_the_others(tmp_path: Pa
     mixed.save(tmp_path)
     kept = LexicalIndex.load(tmp_path)
     assert (kept.without, kept.left_out, kept.search(query)) == (mixed.without, 3, mixed.search(query))
+
+
+def test_words_alone_are_found_in_their_own_form(tmp_path: Path) -> None:
+    passages = [Text("p", "Die Städte am Fluss", "de"), Text("r", "東京タワー", "ja")]
+    alone = LexicalIndex(passages, parts=False)
+    queries = [Text("other", "Städten"), Text("own", "Städte"), Text("pairs", "東京")]
+    found = alone.search(queries)
+    assert [list(found[query.id]) for query in queries] == [[], ["p"], ["r"]]
+    assert list(LexicalIndex(passages).search(queries)["other"]) == ["p"]
+    alone.save(tmp_path)
+    kept = LexicalIndex.load(tmp_path)
+    assert not kept.parts and kept.search(queries) == found

@@ -25,6 +25,8 @@ class IndexSettings(BaseModel):
     Attributes:
         precision: How vectors are kept: float32, float16, or int8 codes beside float16; none is the engine's own.
         lexical: Whether the lexical index is made at once, and not by the first search that needs it.
+        word_parts: Whether the parts of words are terms of the lexical index: other forms of a word are found, in three
+            times the space.
         graph_degree: Neighbours of a passage in a graph; with 0 the embedded index has none and compares all codes.
         build_effort: Candidates looked at for each passage while a graph is built.
         part: Passages in one part of an embedded index; a killed build does at most one part again.
@@ -34,6 +36,7 @@ class IndexSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
     precision: Literal["", "float32", "float16", "int8"] = ""
     lexical: bool = True
+    word_parts: bool = True
     graph_degree: int = Field(default=0, ge=0)
     build_effort: int = Field(default=128, ge=8)
     part: int = Field(default=65_536, ge=1024)
@@ -84,7 +87,7 @@ def index(
             _show(reporter, copy_index(out, snapshot), _Words())
             return
         left_out = None if no_words is None else [language for language in no_words if language != "none"]
-        report = _changed(bank, out, settings.precision, options, add, update, delete, left_out, progress=not as_json)
+        report = _changed(bank, out, settings, options, add, update, delete, left_out, progress=not as_json)
         _show(reporter, report, _words(out) if settings.lexical and "://" not in out else _Words())
 
 
@@ -100,7 +103,7 @@ class _Words:
 def _changed(
     bank: Path | None,
     out: str,
-    precision: str,
+    settings: IndexSettings,
     options: IndexOptions,
     add: bool,
     update: bool,
@@ -125,7 +128,15 @@ def _changed(
     opened = Bank.open(bank or "")
     if add or update:
         return change_index(opened, out, "add" if add else "update", options=options, progress=progress)
-    return build_index(opened, out, precision=precision, options=options, no_words=no_words, progress=progress)
+    return build_index(
+        opened,
+        out,
+        precision=settings.precision,
+        options=options,
+        no_words=no_words,
+        word_parts=settings.word_parts,
+        progress=progress,
+    )
 
 
 def _words(out: str) -> _Words:

@@ -81,9 +81,16 @@ class DenseSystem:
 
 
 class LexicalSystem:
-    """BM25 with terms by script. It has nothing to say across languages."""
+    """BM25 with terms by script. It has nothing to say across languages.
+
+    Args:
+        parts: Whether the parts of words are terms beside the words.
+    """
 
     name = "BM25"
+
+    def __init__(self, *, parts: bool = True) -> None:
+        self._parts = parts
 
     def refusal(self, pair: Pair) -> str:
         """Why a pair of different languages is left out."""
@@ -98,7 +105,7 @@ class LexicalSystem:
         """Finds the k best passages of each query within its pool, by BM25."""
         run: dict[str, dict[str, float]] = {}
         for queries, passages in _pools(eval_set):
-            run |= LexicalIndex(passages).search(queries, k=k)
+            run |= LexicalIndex(passages, parts=self._parts).search(queries, k=k)
         return run
 
 

@@ -55,6 +55,7 @@ def build_index(
     precision: str = "",
     options: IndexOptions | None = None,
     no_words: Sequence[str] | None = None,
+    word_parts: bool = True,
     progress: bool = True,
 ) -> IndexReport:
     """Makes an index of a bank. Where a build of the same bank was interrupted, it goes on.
@@ -66,6 +67,8 @@ def build_index(
         options: Settings of the index.
         no_words: Languages that the lexical index leaves out, in any spelling; None leaves out none, or those that an
             interrupted build did.
+        word_parts: Whether the parts of words are terms beside the words, so that other forms of them are found; an
+            interrupted build keeps what it began with.
         progress: Whether a bar is shown.
 
     Raises:
@@ -80,7 +83,7 @@ def build_index(
     index = _unfinished(url, source, options)
     if index is None:
         precision = precision or default_precision(url)
-        about = IndexAbout("", bank.fingerprint, bank.dimension, precision, building=source, no_words=left_out)
+        about = IndexAbout("", bank.fingerprint, bank.dimension, precision, source, left_out, word_parts)
         index = create_engine(url, about, options)
     try:
         if no_words is not None and left_out != index.about.no_words:

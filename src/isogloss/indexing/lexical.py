@@ -41,8 +41,10 @@ class LexicalIndex:
         b: Share of the normalisation by length.
         segmenters: By script, what cuts unspaced text into words; see `segmenters`.
         without: Normalised languages whose passages are left out.
+        parts: Whether the parts of words are terms beside the words.
 
     Attributes:
+        parts: Whether they are.
         without: The languages that are left out, sorted.
         left_out: How many passages are.
         uncut: Languages in which some long passages came out uncut, written without their spaces perhaps, with how many
@@ -60,11 +62,13 @@ class LexicalIndex:
         b: float = 0.75,
         segmenters: Mapping[str, Segmenter] | None = None,
         without: Collection[str] = (),
+        parts: bool = True,
     ) -> None:
         from isogloss.indexing.bm25_matrix import NumberedPassages, bm25_of
 
         self._segmenters = segmenters or {}
         self.without = tuple(sorted(without))
+        self.parts = parts
         self.left_out = 0
         self._vocabulary: dict[str, int] = {}
         ids: list[str] = []
@@ -84,7 +88,7 @@ class LexicalIndex:
             before = len(numbers)
             for term in found:
                 if term not in known:
-                    known[term] = array("i", [self._number(one) for one in _with_parts(*term)])
+                    known[term] = array("i", [self._number(one) for one in self._with_parts(*term)])
                 numbers.extend(known[term])
             lengths.append(len(numbers) - before)
         if not ids:
@@ -133,6 +137,7 @@ class LexicalIndex:
             "languages": self._languages.tolist(),
             "terms": len(self._vocabulary),
             "without": list(self.without),
+            "parts": self.parts,
             "left_out": self.left_out,
             "uncut": self.uncut,
         }
@@ -156,6 +161,7 @@ class LexicalIndex:
         index._order = PassageOrder(passages["ids"])
         index._languages = np.array(passages["languages"])
         index.without = tuple(passages.get("without", ()))
+        index.parts = passages.get("parts", True)
         index.left_out = passages.get("left_out", 0)
         index.uncut = {language: tuple(counts) for language, counts in passages.get("uncut", {}).items()}
         index._vocabulary = {}
@@ -169,7 +175,10 @@ class LexicalIndex:
         return self._vocabulary.setdefault(term, len(self._vocabulary))
 
     def _terms(self, text: str) -> list[str]:
-        return [one for term in marked_terms(text, self._segmenters) for one in _with_parts(*term)]
+        return [one for term in marked_terms(text, self._segmenters) for one in self._with_parts(*term)]
+
+    def _with_parts(self, term: str, is_word: bool) -> list[str]:
+        return [term, *word_parts(term)] if is_word and self.parts else [term]
 
     def _ids(self) -> list[str]:
         """Ids in the order of the passages."""
@@ -182,10 +191,6 @@ class LexicalIndex:
         scores = np.asarray(self._scorer.get_scores_from_ids(numbers), dtype=np.float32)
         found = np.flatnonzero(scores > 0 if mask is None else (scores > 0) & mask)
         return self._order.results(largest(ranking_keys(scores[None, found], self._order.places[found]), k)[0])
-
-
-def _with_parts(term: str, is_word: bool) -> list[str]:
-    return [term, *word_parts(term)] if is_word else [term]
 
 
 class _Cut:

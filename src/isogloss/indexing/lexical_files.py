@@ -28,7 +28,11 @@ def forget_lexical(index_folder: Path) -> None:
 
 
 def lexical_index(
-    index_folder: Path | None, passages: Callable[[], Iterable[Text]], *, without: Sequence[str] = ()
+    index_folder: Path | None,
+    passages: Callable[[], Iterable[Text]],
+    *,
+    without: Sequence[str] = (),
+    parts: bool = True,
 ) -> LexicalIndex:
     """The lexical index of passages: read from the folder where it is valid, else made, and kept there.
 
@@ -36,14 +40,15 @@ def lexical_index(
         index_folder: Folder of the index; None keeps nothing.
         passages: Gives all passages.
         without: Normalised languages that it leaves out.
+        parts: Whether parts of words are terms.
 
     Raises:
         DataError: A language whose text the tokenizer does not cut into terms.
     """
     segmenters = installed_segmenters()
-    if index_folder is not None and (found := _kept(index_folder / FOLDER, segmenters, without)):
+    if index_folder is not None and (found := _kept(index_folder / FOLDER, segmenters, without, parts)):
         return found
-    made = LexicalIndex(passages(), segmenters=segmenters, without=without)
+    made = LexicalIndex(passages(), segmenters=segmenters, without=without, parts=parts)
     if index_folder is not None:
         forget_lexical(index_folder)  # one of another tokenizer, or of other languages
         with atomic_folder(index_folder / FOLDER) as partial:
@@ -52,7 +57,9 @@ def lexical_index(
     return made
 
 
-def _kept(folder: Path, segmenters: Mapping[str, Segmenter], without: Sequence[str]) -> LexicalIndex | None:
+def _kept(
+    folder: Path, segmenters: Mapping[str, Segmenter], without: Sequence[str], parts: bool
+) -> LexicalIndex | None:
     if not (folder / ABOUT_NAME).is_file():
         return None
     about = read_json(folder / ABOUT_NAME)
@@ -64,4 +71,4 @@ def _kept(folder: Path, segmenters: Mapping[str, Segmenter], without: Sequence[s
         raise DataError(
             f"{folder} is damaged: {broken!r}", next_step=f"Remove it; it is made again: rm -r '{folder}'"
         ) from broken
-    return found if found.without == tuple(sorted(without)) else None
+    return found if found.without == tuple(sorted(without)) and found.parts == parts else None

@@ -94,6 +94,7 @@ def about_from_json(value: Any, place: str) -> IndexAbout:
             precision=str(value["precision"]),
             building=str(value["building"]),
             no_words=tuple(map(str, value.get("no_words", ()))),
+            word_parts=bool(value.get("word_parts", True)),
         )
     except (KeyError, TypeError, ValueError) as broken:
         raise DataError(f"{place} is broken: {broken!r}", next_step="Index the bank again.") from broken

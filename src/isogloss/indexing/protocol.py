@@ -68,6 +68,7 @@ class IndexAbout:
         precision: How vectors are kept: `float32`, `float16`, or `int8` with a rescoring by float16.
         building: What an unfinished build reads from; empty where the index is finished.
         no_words: Languages that its lexical index leaves out, sorted.
+        word_parts: Whether the parts of words are terms of its lexical index beside the words.
     """
 
     engine: str
@@ -76,6 +77,7 @@ class IndexAbout:
     precision: str = "float16"
     building: str = ""
     no_words: tuple[str, ...] = ()
+    word_parts: bool = True
 
     @property
     def digest(self) -> str:

@@ -193,7 +193,9 @@ class SearchIndex:
             if lexical is None or len(lexical) + lexical.left_out != self.index.count():
                 folder = Path(self.index.url) if "://" not in self.index.url else None
                 kept_in = folder if folder and is_index(folder) else None
-                lexical = lexical_index(kept_in, self.index.all_passages, without=self.about.no_words)
+                lexical = lexical_index(
+                    kept_in, self.index.all_passages, without=self.about.no_words, parts=self.about.word_parts
+                )
                 self._lexical = lexical
             return lexical
 

@@ -3,7 +3,7 @@
 1. An exception in the middle leaves the old content and no litter, for files and folders.
 2. A full disk and a forbidden place are `FileError`s with a next step.
 3. A folder with content is refused unless it may be replaced; if the swap fails the old one is put back.
-4. Equal content gives equal bytes, compressed too.
+4. Equal content gives equal bytes, compressed too; whoever may read the user's new files may read all of a folder.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from isogloss.errors import DataError, FileError
 from isogloss.files import atomic_folder, atomic_path, read_json, write_json, write_jsonl, write_text
@@ -119,6 +121,18 @@ def test_a_filled_folder_is_refused_before_any_work(tmp_path):
         worked = True
     assert not worked
     assert names(tmp_path / "out") == ["mine"]
+
+
+def test_others_may_read_what_the_user_lets_them_read(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic_folder(tmp_path / "out") as folder:
+            save_file({"a": np.zeros(1)}, folder / "weights.safetensors")
+            (folder / "notes.json").write_text("{}")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()}
+    assert modes == {"weights.safetensors": 0o640, "notes.json": 0o640}
 
 
 def test_an_empty_folder_counts_as_nothing(tmp_path):

@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -15,10 +16,10 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 from isogloss.engines.byte_table import ByteTable, from_files, rounded_to_bytes
-from isogloss.engines.hashing import tensor_digest, tokenizer_digest
+from isogloss.engines.hashing import tensor_digest
 from isogloss.engines.protocol import Encoded, Progress, SavedModule
 from isogloss.engines.row_sums import RowSums
-from isogloss.engines.tokenising import Ids, TextTokenizer
+from isogloss.engines.tokenising import Ids, TextTokenizer, TokenizerFile
 from isogloss.errors import Fault, ModelError
 
 TEXTS_PER_CHUNK = 1024
@@ -38,23 +39,35 @@ class StaticEngine:
         ModelError: If the tokenizer knows more tokens than there are rows.
     """
 
-    def __init__(self, table: NDArray[np.floating] | ByteTable, tokenizer: Tokenizer, *, prompt: str = "") -> None:
-        size = tokenizer.get_vocab_size(with_added_tokens=True)
+    def __init__(
+        self,
+        table: NDArray[np.floating] | ByteTable,
+        tokenizer: Tokenizer | TokenizerFile,
+        *,
+        prompt: str = "",
+    ) -> None:
+        self._file = TokenizerFile.of(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
+        size = self._file.size
         if table.ndim != 2 or size > len(table):
             raise ModelError(
                 f"The tokenizer has {size} tokens and the embedding table has shape {table.shape}",
                 next_step="The two files are not of one model: save the model again.",
             )
         self.table = table
-        self.tokenizer = tokenizer
         self.prompt = prompt
-        tokenizer.no_padding()
-        self._tokens = TextTokenizer(tokenizer)
+        if isinstance(tokenizer, Tokenizer):
+            tokenizer.no_padding()
+        self._tokens = TextTokenizer(self._file)
         self._sums = RowSums(table)
 
     @classmethod
-    def load(cls, folder: Path, *, prompt: str = "") -> StaticEngine:
+    def load(cls, folder: Path, *, prompt: str = "", noted: Mapping[str, str] = MappingProxyType({})) -> StaticEngine:
         """Reads a `StaticEmbedding` folder; tables as model2vec writes them are unfolded.
+
+        Args:
+            folder: The folder.
+            prompt: What is put before every text.
+            noted: Digests of tokenizers that were taken before, by the SHA-256 of their files.
 
         Raises:
             ModelError: If a file is missing or broken.
@@ -64,7 +77,7 @@ class StaticEngine:
         if not tokenizer_path.is_file():
             raise ModelError(f"{folder} has no tokenizer.json", next_step="Copy the whole model folder again.")
         try:
-            tokenizer = Tokenizer.from_file(str(tokenizer_path))
+            tokenizer = TokenizerFile(tokenizer_path.read_text(encoding="utf-8"), noted)
         except Exception as broken:  # tokenizers raises plain Exception
             raise ModelError(f"{tokenizer_path} cannot be read: {broken}") from broken
         return cls(table, tokenizer, prompt=prompt)
@@ -75,6 +88,11 @@ class StaticEngine:
         return int(self.table.shape[1])
 
     @property
+    def tokenizer(self) -> Tokenizer:
+        """Cuts the texts."""
+        return self._file.whole
+
+    @property
     def weights(self) -> NDArray[np.floating]:
         """The table as floating-point numbers: as it is, or float32 made of bytes."""
         return self.table[:] if isinstance(self.table, ByteTable) else self.table
@@ -82,7 +100,7 @@ class StaticEngine:
     @property
     def max_length(self) -> int | None:
         """Most tokens that count, where the tokenizer file sets a limit."""
-        truncation = self.tokenizer.truncation
+        truncation = self._file.truncation
         return int(truncation["max_length"]) if truncation else None
 
     def with_prompt(self, prompt: str) -> StaticEngine:
@@ -93,12 +111,16 @@ class StaticEngine:
 
     def copy(self) -> StaticEngine:
         """A copy that shares no memory with this engine."""
-        return StaticEngine(self.table.copy(), Tokenizer.from_str(self.tokenizer.to_str()), prompt=self.prompt)
+        return StaticEngine(self.table.copy(), Tokenizer.from_str(self._file.content), prompt=self.prompt)
 
     def rounded(self, precision: Literal["float16", "int8"]) -> StaticEngine:
         """The table rounded, for a folder of half or a quarter of the size of float32."""
         table = self.weights.astype(np.float16) if precision == "float16" else rounded_to_bytes(self.table)
-        return StaticEngine(table, self.tokenizer, prompt=self.prompt)
+        return StaticEngine(table, self._file, prompt=self.prompt)
+
+    def read_tokenizer(self) -> None:
+        """Reads the whole tokenizer now, so that no later text waits for it."""
+        _ = self._file.whole
 
     def prove(self, texts: Sequence[str], languages: Iterable[str | None]) -> None:
         """Compares the quick tokeniser with the tokenizer itself on the first texts of each new language.
@@ -133,7 +155,7 @@ class StaticEngine:
 
     def _within_length(self, ids: Ids) -> Ids:
         """The ids that count: all, or as many as the tokenizer file allows, from the end where it says so."""
-        limit, truncation = self.max_length, self.tokenizer.truncation
+        limit, truncation = self.max_length, self._file.truncation
         if limit is None or truncation is None or ids.counts.max(initial=0) <= limit:
             return ids
         counts = np.minimum(ids.counts, limit)
@@ -147,7 +169,7 @@ class StaticEngine:
         """What decides the vectors, by name; the same as for the torch tower of the same folder."""
         return {
             "weights": tensor_digest({"0.embedding.weight": self.table}),
-            "tokenizer": tokenizer_digest(self.tokenizer.to_str()),
+            "tokenizer": self._file.digest,
             "prompt": self.prompt,
             "pooling": json.dumps([{"kind": "StaticEmbedding"}]),
             "normalisation": "l2",
@@ -170,7 +192,7 @@ class StaticEngine:
             tensors = {"embedding.weight": np.ascontiguousarray(table)}
         save_file(tensors, str(folder / "model.safetensors"))
         # Not by its own save(), whose faults of the system are plain exceptions.
-        (folder / "tokenizer.json").write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
+        (folder / "tokenizer.json").write_text(self.tokenizer.to_str(), encoding="utf-8")
 
 
 def _chunks(texts: Sequence[str], prompt: str) -> Iterator[list[str]]:

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,8 +85,10 @@ def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
         try:
             partial.mkdir(parents=True)
             yield partial
+            usual = stat.S_IMODE(partial.stat().st_mode) & 0o666
             for file in partial.rglob("*"):
                 if file.is_file():
+                    file.chmod(usual)  # some libraries write files that nobody else may read
                     _settle(file)
             refuse_occupied(path, overwrite=overwrite)
             _swap(partial, place)

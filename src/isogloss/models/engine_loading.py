@@ -71,13 +71,15 @@ def _whole_engines(
     if engine in ("onnx", "openvino"):
         return _exported_engines(folder, prompts, engine)
     if folder.is_static and engine != "torch":
-        query = StaticEngine.load(folder.routes["query"][0].folder, prompt=prompts["query"])
+        query = StaticEngine.load(
+            folder.routes["query"][0].folder, prompt=prompts["query"], noted=folder.tokenizer_digests
+        )
         if shared:
             return {"query": query, "passage": query.with_prompt(prompts["passage"])}
-        return {
-            "query": query,
-            "passage": StaticEngine.load(folder.routes["passage"][0].folder, prompt=prompts["passage"]),
-        }
+        passage = StaticEngine.load(
+            folder.routes["passage"][0].folder, prompt=prompts["passage"], noted=folder.tokenizer_digests
+        )
+        return {"query": query, "passage": passage}
     if engine == "static":
         kinds = ", ".join(entry.kind for entry in folder.routes.get("query", [])) or "a transformers checkpoint"
         raise ModelError(

@@ -16,6 +16,7 @@ from isogloss.records import Role
 ExportFormat = Literal["onnx", "openvino"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = ("onnx", "openvino")
 TITLE_TEMPLATE = "{title} {text}"
+TOKENIZER_DIGESTS = "tokenizer_digests"
 LAYOUTS = "a sentence-transformers folder (modules.json) or a transformers checkpoint (config.json)"
 
 
@@ -66,6 +67,12 @@ class ModelFolder:
     def exported_as(self) -> ExportFormat | None:
         """The format in which it passed a parity gate; other graphs are used only where they are asked for."""
         return next((format_ for format_ in EXPORT_FORMATS if self.notes.get(format_)), None)
+
+    @property
+    def tokenizer_digests(self) -> Mapping[str, str]:
+        """Digests of its tokenizers, by the SHA-256 of the files that they were taken of."""
+        noted = self.notes.get(TOKENIZER_DIGESTS)
+        return noted if isinstance(noted, dict) else {}
 
     @property
     def is_checkpoint(self) -> bool:

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from isogloss import __version__
+from isogloss.engines.hashing import text_digest, tokenizer_digest
 from isogloss.engines.protocol import Engine, SavedModule
 from isogloss.engines.truncated import TruncatedEngine
 from isogloss.files import atomic_folder
+from isogloss.models.folder import TOKENIZER_DIGESTS
 
 LEGACY_PACKAGE = "sentence_transformers.models"
 OLDEST_SENTENCE_TRANSFORMERS = "5.0.0"  # first with Router; releases warn of folders newer than themselves
@@ -61,8 +65,15 @@ def write_model_folder(
         if isinstance(query, TruncatedEngine):
             config["truncate_dim"] = query.dimension
         _write_json(folder / "config_sentence_transformers.json", config)
-        _write_json(folder / "isogloss.json", {"format": NOTES_FORMAT, "isogloss": __version__, **notes})
+        described = {"format": NOTES_FORMAT, "isogloss": __version__, **notes}
+        _write_json(folder / "isogloss.json", described | {TOKENIZER_DIGESTS: static_tokenizer_digests(folder)})
         (folder / "README.md").write_text(_card(query.dimension, prompts), encoding="utf-8")
+
+
+def static_tokenizer_digests(folder: Path) -> dict[str, str]:
+    """Digests of the tokenizers of static modules by the SHA-256 of their files, so that a start need not take them."""
+    files = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*_StaticEmbedding/tokenizer.json"))]
+    return {text_digest(content): tokenizer_digest(Tokenizer.from_str(content).to_str()) for content in files}
 
 
 def _write_route(folder: Path, modules: list[SavedModule]) -> list[dict[str, Any]]:

@@ -21,8 +21,9 @@ from isogloss.engines.truncated import whole_engine
 from isogloss.errors import DataError, Fault, ModelError, ParityError, UsageError, raise_faults
 from isogloss.files import atomic_folder, read_json, refuse_occupied, write_json
 from isogloss.models.fingerprints import Fingerprint
-from isogloss.models.folder import read_model_folder
+from isogloss.models.folder import TOKENIZER_DIGESTS, read_model_folder
 from isogloss.models.hub import resolve_model
+from isogloss.models.persistence import static_tokenizer_digests
 from isogloss.models.retriever import ROLES, Retriever
 from isogloss.models.tensor_rows import copy_rows, read_header
 from isogloss.models.trimming import Keep, PieceUse, TrimmedTokenizer, count_use, trim_tokenizer
@@ -362,6 +363,7 @@ def _note(folder: Path, report: TrimReport) -> None:
     notes["fingerprints"] = {
         role: {"digest": fingerprint.digest, "parts": dict(fingerprint.parts)} for role, fingerprint in found.items()
     }
+    notes[TOKENIZER_DIGESTS] = static_tokenizer_digests(folder)
     notes["trimmed"] = {"languages": [row.language for row in report.languages if row.texts]}
     write_json(path, notes)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from isogloss.engines.protocol import Encoded, Engine, Progress, SavedModule
+from isogloss.engines.static import StaticEngine
+from isogloss.engines.truncated import whole_engine
 from isogloss.models.retriever import Retriever
 
 
@@ -65,8 +67,15 @@ class SerialEngine:
 
 
 def for_threads(retriever: Retriever) -> Retriever:
-    """The retriever with engines that several threads may call; overlong texts are cut without a warning."""
+    """The retriever with engines that several threads may call; overlong texts are cut without a warning.
+
+    What an engine puts off is done now, so that no caller waits for it.
+    """
     lock = threading.Lock()
+    for tower in (retriever.query, retriever.passage):
+        engine = whole_engine(tower.engine)
+        if isinstance(engine, StaticEngine):
+            engine.read_tokenizer()
     return replace(
         retriever,
         query=replace(retriever.query, engine=SerialEngine(retriever.query.engine, lock)),

@@ -4,6 +4,7 @@
 """
 
 from isogloss.engines.tokenising.chunks import Ids
+from isogloss.engines.tokenising.few_texts import TokenizerFile
 from isogloss.engines.tokenising.proved import TextTokenizer
 
-__all__ = ["Ids", "TextTokenizer"]
+__all__ = ["Ids", "TextTokenizer", "TokenizerFile"]

@@ -12,6 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from isogloss.engines.tokenising.chunks import ChunkCutter, ChunkTokenizer, Ids, encode_whole
+from isogloss.engines.tokenising.few_texts import TokenizerFile
 from isogloss.engines.tokenising.patterns import NotExpressible
 
 LOGGER = logging.getLogger("isogloss")
@@ -26,17 +27,23 @@ class TextTokenizer:
     up for good, and a warning says for which language. Several threads may use it.
 
     Args:
-        tokenizer: Its own truncation is left alone and does not count here.
+        tokenizer: Its own truncation is left alone and does not count here. A file is read whole when there is much
+            to cut, and not for a first question.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
+    def __init__(self, tokenizer: Tokenizer | TokenizerFile) -> None:
+        self._file = TokenizerFile.of(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
         self._lock = threading.Lock()
         self._whole: Tokenizer | None = None
         self._quick: ChunkTokenizer | None = None
         self._tried = False
         self._samples: list[tuple[str | None, str, list[int]]] = []
         self._seen: Counter[str | None] = Counter()
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer itself."""
+        return self._file.whole
 
     @property
     def is_quick(self) -> bool:
@@ -50,11 +57,16 @@ class TextTokenizer:
 
     def prove(self, texts: Sequence[str], languages: Iterable[str | None]) -> None:
         """Compares the two ways on the first texts of each language that has not been seen so far."""
+        if self._file.serves(texts):
+            return  # which needs no quick way
         with self._lock:
             self._prove(texts, languages)
 
     def ids(self, texts: Sequence[str]) -> Ids:
         """Ids of each text, as the tokenizer gives them."""
+        few = self._file.ids_of_few(texts)
+        if few is not None:
+            return Ids.of_lists(few)
         with self._lock:
             if not self._seen:
                 self._prove(texts[:TEXTS_PER_LANGUAGE], repeat(None))

@@ -17,6 +17,8 @@ from isogloss.errors import MissingExtraError, ModelError
 try:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
+
+    from isogloss.models.export_shapes import write_down_shapes
 except ModuleNotFoundError as missing:
     raise MissingExtraError("Exporting to ONNX", "export") from missing
 
@@ -133,6 +135,9 @@ def _write_transformer(engine: Engine, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
+    model = onnx.load(str(path))
+    write_down_shapes(model)
+    onnx.save(model, str(path))
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from isogloss.engines.torch_tower import TorchTower
 from isogloss.losses.infonce import InfoNCE
 from isogloss.training.encoders import ComputedVectors, FrozenEncoder, TrainedEncoder
 from isogloss.training.objective import BoundTerm, Objective
+from isogloss.training.row_adamw import RowAdamW
 from isogloss.training.settings import has_bfloat16
 from isogloss.training.sources import Drawn
 from isogloss.training.step import Batch, CachedStep
@@ -120,14 +121,14 @@ def ours(shape: Shape, rows: Rows, size: int, precision: str, way: str) -> Work:
     if way == FROZEN:
         for name, value in tower.named_parameters():
             value.requires_grad_("embeddings" not in name or "LayerNorm" in name)
-    add_in_place(tower)
+    add_in_place(tower, by_row=True)
     encoder = TrainedEncoder(tower, texts, autocast=autocast(precision))
     encoders: dict[Any, Any] = {"query": encoder, "passage": encoder}
     if way in (BANK, COUNTED):
         frozen = TorchEngine(TorchTower(shape.modules())) if way == COUNTED else None  # a bank needs no second model
         encoders["passage"] = FrozenEncoder(_store(frozen, texts, precision, tower.dimension))
     step_of = CachedStep(encoders, Objective([BoundTerm("infonce", InfoNCE(temperature=TEMPERATURE), ("rows",))]))
-    optimiser = torch.optim.AdamW([value for value in tower.parameters() if value.requires_grad], lr=RATE, fused=True)
+    optimiser = RowAdamW([value for value in tower.parameters() if value.requires_grad], lr=RATE, fused=True)
     stream = batches(rows, size)
 
     def step() -> int:

@@ -28,7 +28,7 @@ class Estimate:
         seconds: For all steps; neither reading the data nor checkpoints count.
         peak_bytes: Most memory that this process held while it tried.
         gpu_bytes: Most memory that the trial held on the GPU, 0 without one.
-        model_bytes: Weights, gradients and the optimiser's state, by the plan.
+        model_bytes: Most that weights, gradients and the optimiser's state come to, by the plan.
     """
 
     plan: Plan
@@ -44,8 +44,8 @@ class Estimate:
         return [
             f"about {duration(self.seconds)} for {self.plan.steps:,} steps ({self.seconds_per_step:.2f} s each, "
             f"measured over {TRIAL_STEPS} steps here)",
-            f"peak memory {gigabytes(self.peak_bytes)}{on_gpu}; {gigabytes(self.model_bytes)} of it are weights, "
-            "gradients and optimiser",
+            f"peak memory {gigabytes(self.peak_bytes)}{on_gpu}; weights, gradients and optimiser come to at most "
+            f"{gigabytes(self.model_bytes)}",
         ]
 
 

@@ -89,13 +89,19 @@ def plain_towers(towers: TorchTowers) -> TorchTowers:
 
 def set_module_options(towers: nn.Module, settings: TrainSettings) -> None:
     """Switches what the modules themselves must know: how tables take gradients, what is computed again."""
-    table_gradients.add_in_place(towers)
+    table_gradients.add_in_place(towers, by_row=keeps_rows(settings))
     for module in towers.modules():
         if settings.sparse_embeddings and isinstance(module, nn.EmbeddingBag) and module.weight.requires_grad:
             module.sparse = True
         if settings.gradient_checkpointing and isinstance(module, PreTrainedModel):
             options = {"use_reentrant": False, "context_fn": contexts_of_checkpointed_layers}
             module.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)  # type: ignore[no-untyped-call]
+
+
+def keeps_rows(settings: TrainSettings) -> bool:
+    """Whether the gradients of token tables hold the rows of a step alone, and the optimiser's means those ever met."""
+    plain_adamw = settings.optim in ("adamw_torch", "adamw_torch_fused") and settings.optim_args is None
+    return plain_adamw and settings.max_grad_norm == 0 and not torch.cuda.is_available()
 
 
 def autocast_context(settings: TrainSettings, device: torch.device) -> Callable[[], AbstractContextManager[object]]:

@@ -27,6 +27,8 @@ from isogloss.training import checkpoints
 from isogloss.training.objective import Evaluated
 from isogloss.training.processes import current_processes
 from isogloss.training.progress import RunProgress
+from isogloss.training.row_adamw import RowAdamW
+from isogloss.training.start_weights import StartWeights
 from isogloss.training.step import Batch
 
 TRAINER_STATE = "trainer_state.json"
@@ -87,7 +89,7 @@ class RecipeTrainer(Trainer):
         self._begun = time.monotonic()
         self._measured: Evaluated | None = None
         # For the drift. A resumed run begins with these weights too, before it loads its own.
-        self._start = {name: value.detach().clone() for name, value in _trained(towers)}
+        self._start = StartWeights([value for _, value in _trained(towers)], self._folder)
         self.progress = RunProgress()
 
     def get_train_dataloader(self) -> DataLoader[int]:
@@ -118,7 +120,7 @@ class RecipeTrainer(Trainer):
         return evaluated.loss.to(device=self.args.device, dtype=torch.float32)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """As the Trainer's, and `SparseAdam` for the gradients of token tables that hold the rows of a step alone."""
+        """As the Trainer's, but one for gradients of token tables that hold rows alone: `SparseAdam` or `RowAdamW`."""
         if self._sparse_adam and self.optimizer is None:
             args = self.args
             self.optimizer = torch.optim.SparseAdam(
@@ -127,6 +129,9 @@ class RecipeTrainer(Trainer):
                 betas=(args.adam_beta1, args.adam_beta2),
                 eps=args.adam_epsilon,
             )
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args)
+        if kind is torch.optim.AdamW:
+            self.optimizer_cls_and_kwargs = (RowAdamW, options)
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
         return optimizer
 
@@ -163,12 +168,7 @@ class RecipeTrainer(Trainer):
 
     def drift(self) -> float:
         """Largest change of a trained weight since the run began."""
-        with torch.no_grad():
-            changes = [
-                float((value - self._start[name].to(value.device)).abs().max())
-                for name, value in _trained(self._towers)
-            ]
-        return max(changes, default=0.0)
+        return self._start.largest_change([value for _, value in _trained(self._towers)])
 
     def _will_log(self, step: int) -> bool:
         return (step + 1) % int(self.args.logging_steps) == 0 or step + 1 == self.args.max_steps
@@ -177,6 +177,10 @@ class RecipeTrainer(Trainer):
         """The norm over all weights, on the steps that are logged alone: it reads every gradient."""
         if grad_norm is not None or not self._will_log(self.state.global_step) or self._sparse_adam:
             return grad_norm
+        gradients = [value.grad for value in self._towers.parameters() if value.grad is not None]
+        if any(gradient.is_sparse for gradient in gradients):
+            parts = [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in gradients]
+            return float(torch.nn.utils.get_total_norm(parts))
         return super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:

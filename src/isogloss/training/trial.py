@@ -18,6 +18,7 @@ from isogloss.training.step import Batch, CachedStep, Layout
 
 _PROBE = 1_000_000
 _MEANS = 2  # Adam keeps two numbers for each weight
+_WORTH_A_NOTE = 100_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,12 @@ def try_step(step: CachedStep, batch: Batch, towers: nn.Module, plan: Plan, *, b
         seconds = time.perf_counter() - began
     for module, training in modes:
         module.training = training
-    towers.zero_grad(set_to_none=True)
     sparse = any(getattr(module, "sparse", False) for module in towers.modules())
-    weights = 0 if sparse else sum(value.numel() for value in trained)
-    state = sum(value.numel() * value.element_size() for value in trained) * _MEANS
+    stepped: dict[torch.Tensor, int] = {value: _stepped(value) for value in trained}
+    towers.zero_grad(set_to_none=True)
+    weights = 0 if sparse else sum(stepped.values())
+    kept: dict[torch.Tensor, int] = {value: value.numel() if sparse else stepped[value] for value in trained}
+    state = sum(count * value.element_size() for value, count in kept.items()) * _MEANS
     on_gpu = device.type == "cuda"
     return Trial(
         steps=plan.steps,
@@ -104,8 +107,20 @@ def try_step(step: CachedStep, batch: Batch, towers: nn.Module, plan: Plan, *, b
         gpu_bytes=torch.cuda.max_memory_allocated() + state if on_gpu else 0,
         layouts=step.layouts(batch),
         negatives={name: count * (1 - evaluated.masked.get(name, 0.0)) for name, count in plan.negatives.items()},
-        notes=_precision(towers, device, bf16=bf16),
+        notes=[*_growth(kept), *_precision(towers, device, bf16=bf16)],
     )
+
+
+def _stepped(value: torch.Tensor) -> int:
+    """Numbers of a weight that a step of the optimiser computes: of a token table the rows that have a gradient."""
+    gradient = value.grad
+    return gradient.values().numel() if gradient is not None and gradient.is_sparse else value.numel()
+
+
+def _growth(kept: Mapping[torch.Tensor, int]) -> list[str]:
+    """What the optimiser's means of token tables may come to, which grow by the tokens that are met."""
+    more = sum((value.numel() - count) * value.element_size() * _MEANS for value, count in kept.items())
+    return [f"memory grows with the tokens that are met, by at most {gigabytes(more)}"] if more > _WORTH_A_NOTE else []
 
 
 def _optimiser_seconds(device: torch.device) -> float:

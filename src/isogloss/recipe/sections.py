@@ -94,6 +94,18 @@ class LoraSettings(_Section):
     targets: Literal["all"] | list[str] = "all"
 
 
+class KeepSettings(_Section):
+    """How much of the vectors that a static model begins with is in those that are saved.
+
+    Attributes:
+        direction: Weight of a piece's first direction beside 1 for the trained one (ours).
+        length: Share of its first length in the geometric mean of both lengths (ours).
+    """
+
+    direction: float = Field(default=0.0, ge=0)
+    length: float = Field(default=0.0, ge=0, le=1)
+
+
 class ModelSettings(_Section):
     """Which retriever is trained, and what of it.
 
@@ -105,6 +117,7 @@ class ModelSettings(_Section):
         passages_from: `bank` reads the vectors of frozen passages instead of computing them.
         bank: Folder of that bank.
         lora: Trains low-rank adapters alone; the saved model is a plain one.
+        keep_of_start: Mixes the vectors that a static model began with into those that are saved.
     """
 
     base: str = "bundled"
@@ -114,6 +127,7 @@ class ModelSettings(_Section):
     passages_from: Literal["tower", "bank"] = "tower"
     bank: str | None = None
     lora: LoraSettings | None = None
+    keep_of_start: KeepSettings | None = None
 
     @model_validator(mode="after")
     def _new_fits(self) -> ModelSettings:

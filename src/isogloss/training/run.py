@@ -17,6 +17,7 @@ import torch
 from isogloss.engines.torch_tower import TorchTower, TorchTowers
 from isogloss.errors import RecipeError
 from isogloss.files import file_errors, write_json
+from isogloss.models.keeping import keep_of_start, refuse_other_than_static
 from isogloss.models.retriever import Retriever
 from isogloss.progress import progress_bar
 from isogloss.recipe import Recipe
@@ -150,6 +151,8 @@ class _Run:
                     next_step=f"Set model.towers={base.towers}.",
                 )
             base = base.untie(frozen_passage=True)
+        if recipe.model.keep_of_start is not None:
+            refuse_other_than_static(base)
         texts = TextTable()
         objective = bind_objective(recipe)
         apart = Apart(recipe.keep_apart)
@@ -221,16 +224,22 @@ class _Run:
             best=best,
         )
         if first:
-            self.retriever.with_towers(plain_towers(self.towers)).save(
-                folder / MODEL, overwrite=True, precision=self.recipe.model.precision
-            )
+            self._finished(self.towers).save(folder / MODEL, overwrite=True, precision=self.recipe.model.precision)
             write_json(folder / MANIFEST, self._manifest(report))
         current_processes().wait()
         return report
 
+    def _finished(self, towers: TorchTowers) -> Retriever:
+        """The model that comes out of trained towers, which are of no use afterwards."""
+        trained = self.retriever.with_towers(plain_towers(towers))
+        keep = self.recipe.model.keep_of_start
+        if keep is None:
+            return trained
+        return keep_of_start(trained, self.retriever, direction=keep.direction, length=keep.length)
+
     def _best(self, folder: Path, measuring: Measuring, *, progress: bool) -> Best:
         def measure() -> float | None:
-            return measuring.decide(self.retriever.with_towers(plain_towers(copy.deepcopy(self.towers))))
+            return measuring.decide(self._finished(copy.deepcopy(self.towers)))
 
         count = len(checkpoints.checkpoints(folder))
         with progress_bar("Measuring checkpoints", count, show=progress) as advance:

@@ -114,7 +114,7 @@ def try_step(step: CachedStep, batch: Batch, towers: nn.Module, plan: Plan, *, b
 def _stepped(value: torch.Tensor) -> int:
     """Numbers of a weight that a step of the optimiser computes: of a token table the rows that have a gradient."""
     gradient = value.grad
-    return gradient.values().numel() if gradient is not None and gradient.is_sparse else value.numel()
+    return gradient.coalesce().values().numel() if gradient is not None and gradient.is_sparse else value.numel()
 
 
 def _growth(kept: Mapping[torch.Tensor, int]) -> list[str]:

@@ -1,0 +1,83 @@
+"""A trained static model that keeps a part of what it began with, piece by piece.
+
+Training fits its rows, and long training fits them too well: what the start knew of pieces that are rare in them fades.
+A mean with the start brings it back, as that of the weights of a tuned network and its start does (Wortsman et al.
+2022, 2109.01903). Direction and length are apart here, for they say different things: what a piece means, and how much
+it counts. That is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isogloss.engines.static import StaticEngine
+from isogloss.errors import UsageError
+from isogloss.models.retriever import Retriever, Tower
+
+Vectors = NDArray[np.float32]
+
+
+def keep_of_start(trained: Retriever, start: Retriever, *, direction: float, length: float) -> Retriever:
+    """The trained model with a part of its start in each vector of a piece.
+
+    Args:
+        trained: A static model.
+        start: The model that it was trained from.
+        direction: Weight of a piece's first direction beside 1 for the trained one.
+        length: Share of its first length, from 0 to 1, in the geometric mean of both lengths.
+
+    Raises:
+        UsageError: If they are not static models with the same pieces.
+    """
+    query = _kept(trained.query, start.query, direction, length)
+    if trained.towers == "shared":
+        passage = Tower("passage", query.engine.with_prompt(trained.passage.prompt), trained.passage.title_template)
+    elif trained.towers == "frozen_passage":
+        passage = trained.passage
+    else:
+        passage = _kept(trained.passage, start.passage, direction, length)
+    return replace(trained, query=query, passage=passage)
+
+
+def refuse_other_than_static(retriever: Retriever) -> None:
+    """Raises a `UsageError` for a model whose pieces have no vectors of their own to keep."""
+    for tower in (retriever.query, retriever.passage):
+        if not isinstance(tower.engine, StaticEngine):
+            raise UsageError(
+                f"keep_of_start is for static models, and the {tower.role} tower is computed by "
+                f"{type(tower.engine).__name__}",
+                next_step="Leave model.keep_of_start out; `isogloss merge` takes the mean of any two models.",
+            )
+
+
+def mixed(trained: Vectors, start: Vectors, *, direction: float, length: float) -> Vectors:
+    """Vectors between two, shape (pieces, dimension); where one of the two is zero the trained one stays.
+
+    With t and s the vectors of a piece and t̂ and ŝ their directions, |t|^(1-length) · |s|^length in the direction of
+    t̂ + direction · ŝ.
+    """
+    lengths = [np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float64) for vectors in (trained, start)]
+    there = (lengths[0] > 0) & (lengths[1] > 0)
+    of_trained, of_start = (np.where(there, found, 1.0) for found in lengths)
+    towards = trained / of_trained + direction * (start / of_start)
+    width = np.linalg.norm(towards, axis=1, keepdims=True)
+    found = towards / np.where(width > 0, width, 1.0) * of_trained ** (1 - length) * of_start**length
+    return np.where(there & (width > 0), found, trained).astype(np.float32)
+
+
+def _kept(tower: Tower, start: Tower, direction: float, length: float) -> Tower:
+    engine, begun = tower.engine, start.engine
+    if not isinstance(engine, StaticEngine) or not isinstance(begun, StaticEngine):
+        raise UsageError(f"keep_of_start is for static models, and the {tower.role} tower is none")
+    if engine.weights.shape != begun.weights.shape:
+        raise UsageError(
+            f"keep_of_start: tables of {engine.weights.shape} and of {begun.weights.shape}",
+            next_step="Give the model that was trained and the one that it was trained from.",
+        )
+    weights = mixed(
+        engine.weights.astype(np.float32), begun.weights.astype(np.float32), direction=direction, length=length
+    )
+    return Tower(tower.role, StaticEngine(weights, engine.tokenizer, prompt=engine.prompt), tower.title_template)

@@ -18,6 +18,7 @@ SECTIONS: tuple[tuple[str, type[Any]], ...] = (
     ("`model`", sections.ModelSettings),
     ("`model.new`", sections.NewModelSettings),
     ("`model.lora`", sections.LoraSettings),
+    ("`model.keep_of_start`", sections.KeepSettings),
     ("`teacher`", sections.TeacherSettings),
     ("`train`", sections.TrainSettings),
     ("`evaluate`, each", sections.EvaluateSettings),

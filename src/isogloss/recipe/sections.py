@@ -244,7 +244,7 @@ class TrainSettings(_Section):
             chooses is no test any more.
         report_to: Experiment trackers, by their names in transformers, such as `tensorboard`; `none` for none.
         mini_batch_tokens: Most tokens (padding counted) that a forward pass holds at once; memory follows it, results
-            do not. By default 2,048 on a CPU and 16,384 on a GPU; 4,194,304 for static models, which hold no
+            do not. By default 1,024 on a CPU and 16,384 on a GPU; 4,194,304 for static models, which hold no
             activations of tokens.
         mini_batch_size: Most texts that a forward pass holds at once.
         gather_across_devices: Whether the rows of all processes are negatives of each other.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Autocast = Callable[[], AbstractContextManager[object]]
 # The graph of so many tokens is held at once. A CPU gains nothing from more, a GPU is idle with less.
-DEFAULT_MINI_BATCH_TOKENS = MappingProxyType({"cpu": 2_048, "other": 16_384})
+DEFAULT_MINI_BATCH_TOKENS = MappingProxyType({"cpu": 1_024, "other": 16_384})
 FLAT_MINI_BATCH_TOKENS = 4_194_304  # static embeddings keep no activations per token
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from isogloss.losses.blockwise import diagonal_cross_entropy
 from isogloss.losses.masks import hidden_candidates
 from isogloss.losses.terms import Embeddings, at_least_float32, hidden_share, term
 
@@ -61,8 +62,7 @@ def infonce(
         queries, candidates = F.normalize(queries, dim=-1), F.normalize(candidates, dim=-1)
     rows, n = len(queries), 0 if negatives is None else negatives.shape[1]
     hidden = candidate_mask(rows, n, mode, mask, device=queries.device)
-    logits = (queries @ candidates.T / temperature).masked_fill(hidden, -torch.inf)
-    return F.cross_entropy(logits, torch.arange(rows, device=queries.device))
+    return diagonal_cross_entropy(queries, candidates, hidden, temperature=temperature)
 
 
 def candidate_mask(rows: int, n: int, mode: Mode, mask: Tensor | None, *, device: torch.device | None = None) -> Tensor:

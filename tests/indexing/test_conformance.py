@@ -1,11 +1,14 @@
 """Every engine keeps the same rules, and the suite sees it where one does not.
 
-1. The embedded engine, a Qdrant collection and a PostgreSQL table pass each rule of `conformance`.
+1. The embedded engine, a Qdrant collection and a PostgreSQL table pass each rule of `conformance`. The collection is
+   one of the client's own; with `ISOGLOSS_TEST_QDRANT=qdrant://HOST:PORT` it is one of that server too, where the tests
+   leave their collections: give a server that is thrown away.
 2. For each rule there is a fake that breaks it, and the rule fails on that fake.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +23,8 @@ from isogloss.indexing.opening import create_engine, open_engine
 from isogloss.indexing.protocol import EVERY_PASSAGE, Index, Where, check_write, ordered, refuse_known, refuse_unknown
 from isogloss.records import Text
 from tests.indexing.conformance import ABOUT, PARTS, RULES
+
+QDRANT = "ISOGLOSS_TEST_QDRANT"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def postgres() -> Iterator[str]:
         server.cleanup()
 
 
-@pytest.fixture(params=["embedded", "embedded-int8", "qdrant", "postgresql", "postgresql-graph"])
+@pytest.fixture(params=["embedded", "embedded-int8", "qdrant", "qdrant-server", "postgresql", "postgresql-graph"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Callable[[], Index], Any]]:
     """A maker of empty engines of one kind, and what opens one again."""
     kind = request.param
@@ -48,6 +53,10 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Cal
         if kind == "qdrant":
             pytest.importorskip("qdrant_client")
             return f"qdrant://{tmp_path}/passages"
+        if kind == "qdrant-server":
+            if QDRANT not in os.environ:
+                pytest.skip(f"{QDRANT} names no server")
+            return f"{os.environ[QDRANT].rstrip('/')}/t{abs(hash(tmp_path)) % 10**12}"
         if kind.startswith("postgresql"):
             server = request.getfixturevalue("postgres")
             joint = "&" if "?" in server else "?"

@@ -9,6 +9,7 @@ it counts. That is ours.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ def keep_of_start(trained: Retriever, start: Retriever, *, direction: float, len
     Raises:
         UsageError: If they are not static models with the same pieces.
     """
+    refuse_other_than_static(trained)
+    refuse_other_than_static(start)
     query = _kept(trained.query, start.query, direction, length)
     if trained.towers == "shared":
         passage = Tower("passage", query.engine.with_prompt(trained.passage.prompt), trained.passage.title_template)
@@ -69,9 +72,7 @@ def mixed(trained: Vectors, start: Vectors, *, direction: float, length: float) 
 
 
 def _kept(tower: Tower, start: Tower, direction: float, length: float) -> Tower:
-    engine, begun = tower.engine, start.engine
-    if not isinstance(engine, StaticEngine) or not isinstance(begun, StaticEngine):
-        raise UsageError(f"keep_of_start is for static models, and the {tower.role} tower is none")
+    engine, begun = cast("StaticEngine", tower.engine), cast("StaticEngine", start.engine)
     if engine.weights.shape != begun.weights.shape:
         raise UsageError(
             f"keep_of_start: tables of {engine.weights.shape} and of {begun.weights.shape}",

@@ -45,14 +45,13 @@ def keep_of_start(trained: Retriever, start: Retriever, *, direction: float, len
     return replace(trained, query=query, passage=passage)
 
 
-def refuse_other_than_static(retriever: Retriever) -> None:
-    """Raises a `UsageError` for a model whose pieces have no vectors of their own to keep."""
+def refuse_other_than_static(retriever: Retriever, *, what: str = "keep_of_start") -> None:
+    """Raises a `UsageError` for a model whose pieces have no vectors of their own, which `what` is for."""
     for tower in (retriever.query, retriever.passage):
         if not isinstance(tower.engine, StaticEngine):
             raise UsageError(
-                f"keep_of_start is for static models, and the {tower.role} tower is computed by "
-                f"{type(tower.engine).__name__}",
-                next_step="Leave model.keep_of_start out; `isogloss merge` takes the mean of any two models.",
+                f"{what} is for static models, and the {tower.role} tower is computed by {type(tower.engine).__name__}",
+                next_step=f"Leave model.{what} out; `isogloss merge` takes the mean of any two models.",
             )
 
 

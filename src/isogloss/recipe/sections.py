@@ -106,6 +106,10 @@ class KeepSettings(_Section):
     length: float = Field(default=0.0, ge=0, le=1)
 
 
+# What they change is done to the trained model: a finished run is saved with other values without a new step.
+_AFTER_THE_STEPS = ("precision", "keep_of_start", "whitening")
+
+
 class ModelSettings(_Section):
     """Which retriever is trained, and what of it.
 
@@ -118,6 +122,7 @@ class ModelSettings(_Section):
         bank: Folder of that bank.
         lora: Trains low-rank adapters alone; the saved model is a plain one.
         keep_of_start: Mixes the vectors that a static model began with into those that are saved.
+        whitening: How far the pieces of a static model that is saved vary alike along all axes: 1 altogether.
     """
 
     base: str = "bundled"
@@ -128,6 +133,7 @@ class ModelSettings(_Section):
     bank: str | None = None
     lora: LoraSettings | None = None
     keep_of_start: KeepSettings | None = None
+    whitening: float = Field(default=0.0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _new_fits(self) -> ModelSettings:
@@ -425,6 +431,8 @@ class Recipe(_Section):
             content.pop("dimensions")
         if self.model.lora is None:
             content["model"].pop("lora")
+        for field in _AFTER_THE_STEPS:
+            content["model"].pop(field)
         if self.train.master_dtype == "float32":
             content["train"].pop("master_dtype")
         for field in _WITHOUT_EFFECT_ON_STEPS:

@@ -19,6 +19,7 @@ from isogloss.errors import RecipeError
 from isogloss.files import file_errors, write_json
 from isogloss.models.keeping import keep_of_start, refuse_other_than_static
 from isogloss.models.retriever import Retriever
+from isogloss.models.whitening import refuse_unfit, whiten
 from isogloss.progress import progress_bar
 from isogloss.recipe import Recipe
 from isogloss.records import Role
@@ -153,6 +154,8 @@ class _Run:
             base = base.untie(frozen_passage=True)
         if recipe.model.keep_of_start is not None:
             refuse_other_than_static(base)
+        if recipe.model.whitening:
+            refuse_unfit(base)
         texts = TextTable()
         objective = bind_objective(recipe)
         apart = Apart(recipe.keep_apart)
@@ -231,11 +234,11 @@ class _Run:
 
     def _finished(self, towers: TorchTowers) -> Retriever:
         """The model that comes out of trained towers, which are of no use afterwards."""
-        trained = self.retriever.with_towers(plain_towers(towers))
-        keep = self.recipe.model.keep_of_start
-        if keep is None:
-            return trained
-        return keep_of_start(trained, self.retriever, direction=keep.direction, length=keep.length)
+        model = self.retriever.with_towers(plain_towers(towers))
+        keep, strength = self.recipe.model.keep_of_start, self.recipe.model.whitening
+        if keep is not None:
+            model = keep_of_start(model, self.retriever, direction=keep.direction, length=keep.length)
+        return whiten(model, strength=strength) if strength else model
 
     def _best(self, folder: Path, measuring: Measuring, *, progress: bool) -> Best:
         def measure() -> float | None:

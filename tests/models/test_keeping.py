@@ -39,6 +39,9 @@ def test_direction_and_length_are_those_of_the_definition():
         assert cosine(found[row], trained[row] / t + 0.5 * start[row] / s) == pytest.approx(1, abs=1e-6)
         assert cosine(found[row], start[row]) > cosine(trained[row], start[row])
     np.testing.assert_allclose(mixed(trained, start, direction=0, length=0), trained, rtol=1e-6)
+    longer = mixed(trained, start, direction=0.5, length=0.25, power=1.5)
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    np.testing.assert_allclose(longer, found * lengths**0.5, rtol=1e-5)
 
 
 def test_where_one_is_zero_or_they_cancel_the_trained_one_stays():
@@ -75,13 +78,13 @@ def test_towers_prompts_and_titles_stay(tiny_static):
 def test_a_recipe_saves_the_mixture_of_its_own_start(tmp_path, tiny_static):
     content = recipe_content(tmp_path, tiny_static, learning_rate=0.05)
     plain = train(parse_recipe(content), tmp_path / "plain")
-    content["model"]["keep_of_start"] = {"direction": 0.4, "length": 0.2}
+    content["model"]["keep_of_start"] = {"direction": 0.4, "length": 0.2, "power": 1.3}
     kept = train(parse_recipe(content), tmp_path / "kept")
     start, trained, found = (
         Retriever.load(path).query.engine.weights.astype(np.float32) for path in (tiny_static, plain.model, kept.model)
     )
     assert np.abs(trained - start).max() > 1e-2
-    np.testing.assert_allclose(found, mixed(trained, start, direction=0.4, length=0.2), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found, mixed(trained, start, direction=0.4, length=0.2, power=1.3), rtol=1e-5, atol=1e-6)
 
 
 def test_another_than_a_static_model_is_refused_before_training(tmp_path, tiny_transformer):

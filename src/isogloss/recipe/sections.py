@@ -100,10 +100,12 @@ class KeepSettings(_Section):
     Attributes:
         direction: Weight of a piece's first direction beside 1 for the trained one (ours).
         length: Share of its first length in the geometric mean of both lengths (ours).
+        power: Exponent on that mean; above 1, rare pieces, which are long, count still more than frequent ones (ours).
     """
 
     direction: float = Field(default=0.0, ge=0)
     length: float = Field(default=0.0, ge=0, le=1)
+    power: float = Field(default=1.0, gt=0)
 
 
 # What they change is done to the trained model: a finished run is saved with other values without a new step.

@@ -237,7 +237,7 @@ class _Run:
         model = self.retriever.with_towers(plain_towers(towers))
         keep, strength = self.recipe.model.keep_of_start, self.recipe.model.whitening
         if keep is not None:
-            model = keep_of_start(model, self.retriever, direction=keep.direction, length=keep.length)
+            model = keep_of_start(model, self.retriever, **keep.model_dump())
         return whiten(model, strength=strength) if strength else model
 
     def _best(self, folder: Path, measuring: Measuring, *, progress: bool) -> Best:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,7 @@ class Bank:
         self.path = path
         self._manifest = manifest
         self._line_starts: dict[str, list[int]] = {}
+        self._mapped: dict[str, mmap.mmap] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> Bank:
@@ -132,10 +134,8 @@ class Bank:
         row = self._row(self._known([id_])[0])
         for shard in self._manifest.shards:
             if row < shard.rows:
-                path = shard.texts_path(self.path)
-                with file_errors(path, "read"), path.open("rb") as lines:
-                    lines.seek(self._offsets(shard)[row])
-                    return _text(json.loads(lines.readline()))
+                begin, end = self._offsets(shard)[row : row + 2]
+                return _text(json.loads(self._lines(shard)[begin:end]))
             row -= shard.rows
         raise DataError(f"{self.path} has lost passage '{id_}'", next_step=ENCODE_AGAIN)
 
@@ -205,6 +205,14 @@ class Bank:
                     starts.append(starts[-1] + len(line))
             self._line_starts[shard.name] = starts
         return self._line_starts[shard.name]
+
+    def _lines(self, shard: Shard) -> mmap.mmap:
+        """The file of a shard's passages, mapped once."""
+        if shard.name not in self._mapped:
+            path = shard.texts_path(self.path)
+            with file_errors(path, "read"), path.open("rb") as lines:
+                self._mapped[shard.name] = mmap.mmap(lines.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._mapped[shard.name]
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for shard in self._manifest.shards:

@@ -37,7 +37,7 @@ def test_time_follows_rows_and_passages() -> None:
 
 def test_time_counts_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost_module, "_search_seconds", lambda *sizes: 0.0)
-    monkeypatch.setattr(cost_module, "_rule_seconds", lambda sample: (0.001, 0.01))
+    monkeypatch.setattr(cost_module, "_rule_seconds", lambda settings, sample: (0.001, 0.01))
     read = (1000 + 50) * 0.001  # every row and passage once
     assert cost(1000, 50, ranks=(1, 100)).seconds == pytest.approx(read + 1000 * 100 * 0.01, rel=0.01)
     assert cost(1000, 50, ranks=(91, 100)).seconds == pytest.approx(read + 1000 * 10 * 0.01, rel=0.01)
@@ -46,7 +46,9 @@ def test_time_counts_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_long_texts_take_longer() -> None:
-    short, long = (cost_module._rule_seconds([text * times for text in PASSAGES]) for times in (1, 500))
+    short, long = (
+        cost_module._rule_seconds(MiningSettings(), [text * times for text in PASSAGES]) for times in (1, 500)
+    )
     assert long[0] > short[0]
     assert long[1] > short[1]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import unicodedata
 
+import numpy as np
 import pytest
 
 from isogloss.records import Row, Text
@@ -23,6 +24,7 @@ from isogloss.training.mining.known_answers import (
     contains_answer,
     letters,
     overlap,
+    overlaps,
     pieces,
 )
 
@@ -128,3 +130,18 @@ def test_a_passage_that_is_no_copy_is_not_read_again():
     known = KnownAnswers(ROWS, CORPUS)
     assert known.reason_against(ROWS[0], Text("bread.en", RIVER, "en")) == NEAR_DUPLICATE
     assert KnownAnswers(ROWS).reason_against(ROWS[0], Text("bread.en", RIVER, "en")) == KNOWN_ANSWER
+
+
+def test_the_quick_look_at_hashes_decides_as_all_of_them_do():
+    generator = np.random.default_rng(3)
+    words = ["".join(chr(97 + letter) for letter in generator.integers(0, 26, 6)) for _ in range(400)]
+    passage = " ".join(words)
+    decided = set()
+    for share in np.linspace(0, 1, 60):
+        other = " ".join(word if generator.random() < share else word[::-1] for word in words)
+        exact = overlap(passage, other)
+        for limit in (0.3, 0.8, exact, np.nextafter(exact, 2)):
+            decided.add(exact >= limit)
+            assert overlaps(passage, other, limit) == (exact >= limit), (share, limit)
+    assert decided == {True, False}
+    assert overlaps("abcdefghij", passage, 0.1) is False and overlaps("abc", "ABC!", 1.0) is True

@@ -17,7 +17,7 @@ from isogloss.errors import DataError
 from isogloss.indexing.exact import VectorTable, search
 from isogloss.models.retriever import Retriever
 from isogloss.records import ParallelRow, Row, Text
-from isogloss.training.mining.known_answers import KNOWN_ANSWER, NEAR_DUPLICATE, overlap, text_key
+from isogloss.training.mining.known_answers import KNOWN_ANSWER, NEAR_DUPLICATE, overlaps, text_key
 from isogloss.training.mining.passages import Vectors, paired_scores, row_key
 from isogloss.training.mining.selection import Selection, select_negatives
 from isogloss.training.mining.settings import MiningSettings
@@ -154,7 +154,7 @@ class QueryMiner:
         if text_key(row.passage) in answers:
             return KNOWN_ANSWER
         limit = self.settings.near_duplicate
-        if limit <= 1 and any(overlap(row.passage, passage) >= limit for passage in answers.values()):
+        if limit <= 1 and any(overlaps(row.passage, passage, limit) for passage in answers.values()):
             return NEAR_DUPLICATE
         return None
 

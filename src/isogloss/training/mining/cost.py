@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from isogloss.indexing.exact import QUERIES_AT_ONCE, VectorTable, search
-from isogloss.training.mining.known_answers import CACHED_TEXTS, letters, overlap, pieces, text_key
+from isogloss.training.mining.known_answers import CACHED_TEXTS, letters, overlaps, pieces, text_key
 from isogloss.training.mining.settings import MiningSettings
 
 SAMPLE = 32
@@ -85,7 +85,7 @@ def estimate_cost(
     at_once = max(min(settings.rows_at_once, len(rows)), 1)
     block = max(min(settings.block, passages), 1)
     searching = _search_seconds(at_once, block, dimension, settings.ranks[1]) * passages / block / at_once
-    reading, comparing = _rule_seconds(sample)
+    reading, comparing = _rule_seconds(settings, sample)
     window = settings.ranks[1] - settings.ranks[0] + 1 if settings.near_duplicate <= 1 else 0
     of_row = encoding + (searching + comparing * window) * len(settings.languages)
     seconds = (len(rows) - done) * of_row + (len(rows) + passages) * reading * (done < len(rows))
@@ -120,7 +120,7 @@ def _search_seconds(queries: int, passages: int, dimension: int, k: int) -> floa
     return time.perf_counter() - began
 
 
-def _rule_seconds(sample: Sequence[str]) -> tuple[float, float]:
+def _rule_seconds(settings: MiningSettings, sample: Sequence[str]) -> tuple[float, float]:
     """Time of reading one passage for its key, and of comparing one with a row's, each seen for the first time."""
     for cached in (letters, text_key, pieces):
         cached.cache_clear()
@@ -131,5 +131,5 @@ def _rule_seconds(sample: Sequence[str]) -> tuple[float, float]:
     letters.cache_clear()
     began = time.perf_counter()
     for text in sample:
-        overlap(sample[0], text)
+        overlaps(sample[0], text, settings.near_duplicate)
     return reading / max(len(sample), 1), (time.perf_counter() - began) / max(len(sample), 1)

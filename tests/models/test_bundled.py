@@ -25,7 +25,7 @@ TEXTS = [
     "แม่น้ำไหลลงทะเลที่ไหน",
 ]
 MOST_UNKNOWN = 0.02
-FLOOR_SAME, FLOOR_ACROSS = 0.83, 0.68
+FLOOR_SAME, FLOOR_ACROSS = 0.86, 0.69
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 
 from isogloss import Retriever
 from isogloss.engines.static import StaticEngine
-from isogloss.errors import UsageError
+from isogloss.errors import RecipeError, UsageError
 from isogloss.models.retriever import Tower
 from isogloss.models.whitening import whiten, whitened
 from isogloss.recipe import parse_recipe
@@ -130,6 +130,6 @@ def test_what_cannot_be_whitened_is_refused_before_training(tmp_path, tiny_trans
         train(parse_recipe(content), tmp_path / "out")
     content = recipe_content(tmp_path, tiny_static)
     content["model"] |= {"whitening": 0.5, "towers": "frozen_passage"}
-    with pytest.raises(UsageError, match="frozen"):
-        train(parse_recipe(content), tmp_path / "out")
+    with pytest.raises(RecipeError, match="frozen_passage keeps"):
+        parse_recipe(content)
     assert not (tmp_path / "out").exists()

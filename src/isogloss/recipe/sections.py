@@ -151,6 +151,12 @@ class ModelSettings(_Section):
             raise ValueError(f"passages_from: bank needs towers: frozen_passage, not '{self.towers}'")
         return self
 
+    @model_validator(mode="after")
+    def _whitening_fits(self) -> ModelSettings:
+        if self.whitening and self.towers == "frozen_passage":
+            raise ValueError("whitening turns both towers, and towers: frozen_passage keeps the one of the passages")
+        return self
+
 
 class TeacherSettings(_Section):
     """Where a teacher's vectors come from.

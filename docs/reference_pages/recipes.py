@@ -10,15 +10,15 @@ from fields import field_table, first_words
 from isogloss.generation import settings as generator
 from isogloss.generation.recipe import shipped_generator_recipes
 from isogloss.losses import TERMS
-from isogloss.recipe import sections, shipped_recipes
+from isogloss.recipe import model, sections, shipped_recipes
 from isogloss.training.sources import SOURCE_KINDS
 
 SECTIONS: tuple[tuple[str, type[Any]], ...] = (
     ("The whole", sections.Recipe),
-    ("`model`", sections.ModelSettings),
-    ("`model.new`", sections.NewModelSettings),
-    ("`model.lora`", sections.LoraSettings),
-    ("`model.keep_of_start`", sections.KeepSettings),
+    ("`model`", model.ModelSettings),
+    ("`model.new`", model.NewModelSettings),
+    ("`model.lora`", model.LoraSettings),
+    ("`model.keep_of_start`", model.KeepSettings),
     ("`teacher`", sections.TeacherSettings),
     ("`train`", sections.TrainSettings),
     ("`evaluate`, each", sections.EvaluateSettings),

@@ -1,6 +1,6 @@
 """A recipe is a run: one YAML file that states model, data, objective, optimiser, evaluation and expected scores.
 
-`sections` says what the fields are, `loading` reads a file and reports all that is wrong with it at once.
+`model` and `sections` say what the fields are, `loading` reads a file and reports all that is wrong with it at once.
 """
 
 from isogloss.recipe.loading import (
@@ -11,12 +11,10 @@ from isogloss.recipe.loading import (
     recipe_path,
     shipped_recipes,
 )
+from isogloss.recipe.model import LoraSettings, ModelSettings, NewModelSettings
 from isogloss.recipe.sections import (
     EvaluateSettings,
     Expectation,
-    LoraSettings,
-    ModelSettings,
-    NewModelSettings,
     Recipe,
     SourceSettings,
     TeacherSettings,

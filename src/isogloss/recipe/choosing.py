@@ -11,7 +11,7 @@ from isogloss.errors import Fault, UsageError, raise_faults
 from isogloss.recipe.editing import Path as Place
 from isogloss.recipe.editing import with_value, without
 from isogloss.recipe.loading import shipped_recipes
-from isogloss.recipe.sections import ModelSettings
+from isogloss.recipe.model import ModelSettings
 
 Labels = Literal["english", "many", "none"]
 BUNDLED = ModelSettings().base

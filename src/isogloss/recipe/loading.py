@@ -17,16 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from isogloss.errors import Fault, RecipeError, did_you_mean, raise_faults
 from isogloss.files.yaml_text import read_yaml
-from isogloss.recipe.sections import (
-    EvaluateSettings,
-    Expectation,
-    LoraSettings,
-    ModelSettings,
-    NewModelSettings,
-    Recipe,
-    TeacherSettings,
-    TrainSettings,
-)
+from isogloss.recipe.model import KeepSettings, LoraSettings, ModelSettings, NewModelSettings
+from isogloss.recipe.sections import EvaluateSettings, Expectation, Recipe, TeacherSettings, TrainSettings
 
 Check = Callable[[Mapping[str, Any]], Iterable[Fault]]
 
@@ -169,11 +161,14 @@ def _fields_at(location: Sequence[str | int]) -> list[str]:
         "evaluate": EvaluateSettings,
         "expect": Expectation,
     }
+    within_model: dict[str, type[BaseModel]] = {
+        "new": NewModelSettings,
+        "lora": LoraSettings,
+        "keep_of_start": KeepSettings,
+    }
     section = sections.get(str(location[0]), Recipe) if location else Recipe
-    if tuple(location[:2]) == ("model", "new"):
-        section = NewModelSettings
-    if tuple(location[:2]) == ("model", "lora"):
-        section = LoraSettings
+    if section is ModelSettings and len(location) > 1:
+        section = within_model.get(str(location[1]), section)
     return list(section.model_fields)
 
 

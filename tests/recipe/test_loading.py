@@ -113,13 +113,16 @@ def test_the_module_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_new_model_needs_its_section_and_names_its_fields():
+def test_sections_within_the_model_name_their_fields():
     content = {
         "model": {"base": "new", "new": {"parallel": ["a"], "languages": ["de"], "dimensions": 9}},
         "sources": {"rows": {"path": "x"}},
         "objective": [{"term": "infonce", "on": "rows"}],
     }
     with pytest.raises(RecipeError, match=r"model\.new\.dimensions.*did you mean 'dimension'"):
+        parse_recipe(content)
+    content["model"] = {"keep_of_start": {"lenght": 0.3}, "lora": {"rang": 4}}
+    with pytest.raises(RecipeError, match=r"(?s)rang .*did you mean 'rank'.*lenght .*did you mean 'length'"):
         parse_recipe(content)
     content["model"] = {"base": "new"}
     with pytest.raises(RecipeError, match="base: new and the section 'new' belong together"):

@@ -9,6 +9,7 @@ numbers of every state, large and the same for all, keep them, for it divides by
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +18,11 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import Normalize, Pooling, Transformer
+from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from isogloss import Retriever
 from isogloss.engines.static import StaticEngine
-from isogloss.models.vocabulary import UNKNOWN
 
 CONSTANTS = 16
 HEADS = 8
@@ -57,6 +58,8 @@ def contextual(engine: StaticEngine, layers: int, seed: int = 13) -> tuple[BertM
             parameters.weight.zero_()
         model.embeddings.word_embeddings.weight.zero_()
         model.embeddings.word_embeddings.weight[:, :dimension] = words
+        # The normalisation takes the mean of a state away as well: one of the constants makes it zero.
+        model.embeddings.word_embeddings.weight[:, dimension] = -words.sum(dim=1)
         model.embeddings.token_type_embeddings.weight[0, dimension:] = constant * signs
         model.embeddings.LayerNorm.weight.fill_(length)
         for layer in model.encoder.layer:
@@ -66,9 +69,10 @@ def contextual(engine: StaticEngine, layers: int, seed: int = 13) -> tuple[BertM
                 part.LayerNorm.weight.fill_(length)
         last = model.encoder.layer[-1].output.LayerNorm.weight
         last[dimension:] = 0
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=engine.tokenizer, unk_token=UNKNOWN, pad_token=UNKNOWN, model_max_length=LONGEST
-    )
+    # A static model adds no special tokens, so they have no place here either.
+    cut = Tokenizer.from_str(json.dumps(json.loads(engine.tokenizer.to_str()) | {"post_processor": None}))
+    filling = cut.id_to_token(0)  # any piece will do: what is filled up is not attended to
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=cut, pad_token=filling, model_max_length=LONGEST)
     return model, tokenizer
 
 
@@ -87,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model.save_pretrained(backbone)
     tokenizer.save_pretrained(backbone)
     transformer = Transformer(str(backbone), max_seq_length=LONGEST)
-    modules = [transformer, Pooling(transformer.get_word_embedding_dimension(), "mean"), Normalize()]
+    modules = [transformer, Pooling(model.config.hidden_size, "mean"), Normalize()]
     SentenceTransformer(modules=modules, device="cpu").save(str(given.out))
     return 0
 

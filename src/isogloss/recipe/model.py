@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from isogloss.recipe.section import Section
+from isogloss.recipe.base import Section
 
 
 class NewModelSettings(Section):

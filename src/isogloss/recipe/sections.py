@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from isogloss.recipe.base import OpenSection, Section
 from isogloss.recipe.model import AFTER_THE_STEPS, ModelSettings
-from isogloss.recipe.section import OpenSection, Section
 
 
 class TeacherSettings(Section):

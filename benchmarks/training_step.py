@@ -30,7 +30,6 @@ from isogloss.engines.torch_engine import TorchEngine
 from isogloss.engines.torch_tower import TorchTower
 from isogloss.losses.infonce import InfoNCE
 from isogloss.training.encoders import ComputedVectors, FrozenEncoder, TrainedEncoder
-from isogloss.training.freed_memory import freed_memory_kept
 from isogloss.training.objective import BoundTerm, Objective
 from isogloss.training.row_adamw import RowAdamW
 from isogloss.training.settings import has_bfloat16
@@ -136,10 +135,9 @@ def ours(shape: Shape, rows: Rows, size: int, precision: str, way: str) -> Work:
         batch = next(stream)
         columns = {role: _numbers(texts, batch, place) for place, role in enumerate(("query", "passage"))}
         drawn = Drawn(columns, np.zeros(size, dtype=np.int64))
-        with freed_memory_kept():  # as all steps of `isogloss train`; here each step gives it back at its end
-            step_of(Batch({"rows": drawn}, {"rows": {"query": "query", "passage": "passage"}}))
-            optimiser.step()
-            optimiser.zero_grad()
+        step_of(Batch({"rows": drawn}, {"rows": {"query": "query", "passage": "passage"}}))
+        optimiser.step()
+        optimiser.zero_grad()
         return 1
 
     return step

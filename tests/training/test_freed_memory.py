@@ -2,7 +2,7 @@
 
 1. Large arrays that are made again and again are not cleared anew by the system within the context; outside they are.
 2. After it the memory that was kept is given back, also where something was raised.
-3. A training on a CPU runs within it. Where the C library is another, nothing happens.
+3. The training of a static model on a CPU runs within it, no other's. Where the C library is another, nothing happens.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def test_what_was_kept_goes_back_even_after_an_error(found):
     assert found["held after"] < found["held before"] + MEGABYTES / 2
 
 
-def test_a_training_runs_within_it(tmp_path, tiny_static, monkeypatch):
+@ON_GLIBC
+@pytest.mark.parametrize("static", [True, False])
+def test_the_training_of_a_static_model_runs_within_it(tmp_path, tiny_static, tiny_transformer, monkeypatch, static):
     kept = []
     monkeypatch.setattr(freed_memory, "_set", lambda mallopt, values: kept.append(values))
     seen = []
@@ -85,9 +87,9 @@ def test_a_training_runs_within_it(tmp_path, tiny_static, monkeypatch):
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(RecipeTrainer, "training_step", training_step)
-    train(parse_recipe(recipe_content(tmp_path, tiny_static)), tmp_path / "out")
-    if freed_memory._glibc() is not None:
-        assert seen == [1, 1, 1] and kept == [freed_memory._KEPT, freed_memory._USUAL]
+    train(parse_recipe(recipe_content(tmp_path, tiny_static if static else tiny_transformer)), tmp_path / "out")
+    assert seen == [int(static)] * 3
+    assert kept == ([freed_memory._KEPT, freed_memory._USUAL] if static else [])
 
 
 def test_another_c_library_is_left_alone(monkeypatch):

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import torch
 
+from isogloss.engines.static import StaticEngine
 from isogloss.engines.torch_tower import TorchTower, TorchTowers
 from isogloss.errors import RecipeError
 from isogloss.files import file_errors, write_json
@@ -202,6 +203,7 @@ class _Run:
             run_digest=self.digest,
             dropout=settings.dropout,
             sparse_adam=settings.optim == "sparse_adam",
+            keep_freed=isinstance(self.retriever.query.engine, StaticEngine),
         )
         trial = self._try(trainer)
         for line in trial.lines():

@@ -60,6 +60,7 @@ class RecipeTrainer(Trainer):
         run_digest: What a checkpoint must agree with.
         dropout: Whether dropout is on.
         sparse_adam: Whether the optimiser is torch's `SparseAdam`.
+        keep_freed: Whether the memory that one step frees stays for the next, on a CPU.
         callbacks: Further callbacks.
 
     Attributes:
@@ -76,6 +77,7 @@ class RecipeTrainer(Trainer):
         run_digest: str,
         dropout: bool = True,
         sparse_adam: bool = False,
+        keep_freed: bool = False,
         callbacks: list[TrainerCallback] | None = None,
     ) -> None:
         super().__init__(model=towers, args=args, train_dataset=_Steps(args.max_steps), callbacks=callbacks)
@@ -88,6 +90,7 @@ class RecipeTrainer(Trainer):
         self._run_digest = run_digest
         self._dropout = dropout
         self._sparse_adam = sparse_adam
+        self._keeps_freed = keep_freed and self.args.device.type == "cpu"
         self._begun = time.monotonic()
         self._measured: Evaluated | None = None
         # For the drift. A resumed run begins with these weights too, before it loads its own.
@@ -99,8 +102,8 @@ class RecipeTrainer(Trainer):
         return DataLoader(_Steps(self.args.max_steps), batch_size=1, collate_fn=_only)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """All steps; on a CPU the memory that one frees stays for the next."""
-        with freed_memory_kept() if self.args.device.type == "cpu" else nullcontext():
+        """All steps of the run."""
+        with freed_memory_kept() if self._keeps_freed else nullcontext():
             return super().train(*args, **kwargs)
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:

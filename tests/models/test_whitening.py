@@ -68,6 +68,16 @@ def test_strength_0_turns_the_axes_into_order_and_changes_no_similarity():
     assert (np.diff(along) < 0).all()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_axes_point_where_their_largest_number_is_above_0(sign):
+    """Else one machine's model could be another's mirror image, and their vectors would not fit each other."""
+    table = np.concatenate([sign * uneven(1, rows=50), np.eye(6, dtype=np.float32)])
+    (found,) = whitened([table], strength=0.0)
+    axes = found[-6:]
+    np.testing.assert_allclose(axes.T @ axes, np.eye(6), atol=1e-5)
+    assert (axes[np.abs(axes).argmax(axis=0), range(6)] > 0).all()
+
+
 def test_an_axis_that_no_piece_uses_is_not_blown_up():
     table = uneven(1, rows=60)
     table[:, 0] = table[:, 1]  # one axis less

@@ -7,18 +7,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from isogloss import Retriever
-from isogloss.engines.static import StaticEngine
 from isogloss.errors import UsageError
 from isogloss.models.keeping import keep_of_start, mixed
-from isogloss.models.retriever import Tower
 from isogloss.recipe import parse_recipe
 from isogloss.training import train
+from tests.models.weights import with_weights
 from tests.training.runs import recipe_content
 
 
@@ -51,12 +48,6 @@ def test_where_one_is_zero_or_they_cancel_the_trained_one_stays():
     found = mixed(trained, start, direction=1.0, length=0.5)
     np.testing.assert_array_equal(found[:3], trained[:3])
     assert np.abs(found[3:] - trained[3:]).min() > 0
-
-
-def with_weights(retriever: Retriever, weights: np.ndarray) -> Retriever:
-    engine = StaticEngine(weights, retriever.query.engine.tokenizer)
-    passage = Tower("passage", engine.with_prompt("p: "), "{title}: {text}")
-    return replace(retriever, query=Tower("query", engine.with_prompt("q: ")), passage=passage)
 
 
 def test_towers_prompts_and_titles_stay(tiny_static):

@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 
 from isogloss import Retriever
-from isogloss.engines.static import StaticEngine
 from isogloss.errors import RecipeError, UsageError
-from isogloss.models.retriever import Tower
 from isogloss.models.whitening import whiten, whitened
 from isogloss.recipe import parse_recipe
 from isogloss.training import train
+from tests.models.weights import with_weights
 from tests.training.runs import recipe_content
 
 
@@ -92,12 +91,6 @@ def test_a_turned_table_gives_the_same_result():
     turn = np.linalg.qr(np.random.default_rng(9).normal(size=(6, 6)))[0].astype(np.float32)
     (found,), (turned,) = (whitened([one], strength=0.6) for one in (table, table @ turn))
     np.testing.assert_allclose(similarities(found), similarities(turned), rtol=1e-3, atol=1e-4)
-
-
-def with_weights(retriever: Retriever, weights: np.ndarray) -> Retriever:
-    engine = StaticEngine(weights, retriever.query.engine.tokenizer)
-    passage = Tower("passage", engine.with_prompt("p: "), "{title}: {text}")
-    return replace(retriever, query=Tower("query", engine.with_prompt("q: ")), passage=passage)
 
 
 def test_both_towers_are_turned_alike(tiny_static):

@@ -108,6 +108,9 @@ def test_wrong_arguments(tiny_static, tiny_transformer, tmp_path):
         (lambda: Retriever.load(tiny_static, engine="numpy"), "auto, static, onnx, openvino, torch"),
         (lambda: Retriever.load(tiny_static, prompts={"question": ""}), "question"),
         (lambda: Retriever.load(tiny_transformer).save(tmp_path / "m", precision="float16"), "static"),
+        (lambda: Retriever.load(tiny_static, device="cuda"), "engine static, which computes on the processor"),
+        (lambda: Retriever.load(tiny_transformer, device="cuda:77"), "'cuda:77' cannot be used here"),
+        (lambda: Retriever.load(tiny_transformer, device="abacus"), "Use one of: cpu"),
     ]:
         with pytest.raises(UsageError, match=message):
             attempt()

@@ -90,7 +90,7 @@ def export(
             raise UsageError("Say to which format, and one at a time", next_step="Add --onnx or --openvino.")
         settings = with_overrides(ExportSettings(), overrides)
         refuse_occupied(out)
-        retriever, eval_set = Retriever.load(model, on_overflow="ignore"), load(data)
+        retriever, eval_set = Retriever.load(model, on_overflow="ignore", device="cpu"), load(data)
         if not (onnx or openvino):
             _in_bytes(retriever, out, eval_set, settings, reporter, dry_run=dry_run)
             return

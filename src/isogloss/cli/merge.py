@@ -32,7 +32,7 @@ def merge(
         from isogloss.models.retriever import Retriever
 
         refuse_occupied(out, overwrite=overwrite)
-        retrievers = [Retriever.load(model) for model in models]
+        retrievers = [Retriever.load(model, device="cpu") for model in models]
         merged = mean(retrievers, _numbers(shares))
         if not dry_run:
             merged.save(out, overwrite=overwrite)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from isogloss.engines.batching import TOKENS_PER_BATCH, one_ahead, token_budget_batches
+from isogloss.engines.batching import TOKENS_PER_BATCH, TOKENS_PER_GPU_BATCH, one_ahead, token_budget_batches
 from isogloss.engines.pooling import LEGACY_POOLING_KEYS
 from isogloss.engines.protocol import Compute, Encoded, Progress, SavedModule
 from isogloss.engines.sentence_transformers_modules import Pooling, Transformer
@@ -28,17 +28,27 @@ class TorchEngine:
 
     Args:
         tower: What computes the vectors.
-        tokens_per_batch: Most tokens of a batch, padding included; a longer text is a batch of its own.
+        tokens_per_batch: Most tokens of a batch, padding included; a longer text is a batch of its own. None is 2,048
+            on a processor and 16,384 elsewhere.
         precision: What matrix products and attention are computed in; weights and sums of layers stay in float32.
             `bfloat16` is faster only where the processor has it.
+        packed: Whether the texts of a batch lie one behind another, without padding; None is on a GPU of NVIDIA's, for
+            the architectures that can.
     """
 
     def __init__(
-        self, tower: TorchTower, *, tokens_per_batch: int = TOKENS_PER_BATCH, precision: Compute = "float32"
+        self,
+        tower: TorchTower,
+        *,
+        tokens_per_batch: int | None = None,
+        precision: Compute = "float32",
+        packed: bool | None = None,
     ) -> None:
+        kind = tower.device.type
         self.tower = tower
-        self.tokens_per_batch = tokens_per_batch
+        self.tokens_per_batch = tokens_per_batch or (TOKENS_PER_BATCH if kind == "cpu" else TOKENS_PER_GPU_BATCH)
         self.precision = precision
+        self.packed = packed if packed is not None else kind == "cuda" and tower.can_pack
 
     @property
     def dimension(self) -> int:
@@ -64,7 +74,7 @@ class TorchEngine:
         return self._over(copy.deepcopy(self.tower))
 
     def _over(self, tower: TorchTower) -> TorchEngine:
-        return TorchEngine(tower, tokens_per_batch=self.tokens_per_batch, precision=self.precision)
+        return TorchEngine(tower, tokens_per_batch=self.tokens_per_batch, precision=self.precision, packed=self.packed)
 
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> Encoded:
         """Vectors of `texts`, each with the prompt before it."""
@@ -93,9 +103,14 @@ class TorchEngine:
     def _encode_chunk(self, tokens: Tokens, vectors: np.ndarray, progress: Progress | None) -> None:
         with torch.inference_mode(), self._computing():
             for rows in token_budget_batches(tokens.counts, self.tokens_per_batch):
-                vectors[rows] = self.tower(self.tower.collate(tokens, rows)).cpu().numpy()
+                vectors[rows] = self.tower(self._collate(tokens, rows)).cpu().numpy()
                 if progress is not None:
                     progress(len(rows), sum(tokens.counts[row] for row in rows))
+
+    def _collate(self, tokens: Tokens, rows: list[int]) -> dict[str, Any]:
+        # One text has no padding, and padded attention needs no mask for it.
+        packed = self.packed and len(rows) > 1
+        return self.tower.collate_packed(tokens, rows) if packed else self.tower.collate(tokens, rows)
 
     def _computing(self) -> torch.autocast:
         """Rounds the weights once for all batches inside it."""

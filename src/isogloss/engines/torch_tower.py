@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from isogloss.engines.hashing import tensor_digest, text_digest, tokenizer_digest
 from isogloss.engines.mean_rows import mean_rows
+from isogloss.engines.packed import Packing, can_pack, packed_attention, packed_positions
 from isogloss.engines.pooling import LEGACY_POOLING_KEYS
 from isogloss.engines.sentence_transformers_modules import Normalize, Pooling, StaticEmbedding, Transformer
 from isogloss.errors import ModelError
@@ -152,6 +153,23 @@ class TorchTower(nn.Module):
         features = {name: values.to(self.device) for name, values in features.items()}
         return features | self._prompt_features()
 
+    @property
+    def can_pack(self) -> bool:
+        """Whether `collate_packed` is for this tower."""
+        return isinstance(self.first, Transformer) and can_pack(cast("Any", self.first).auto_model)
+
+    def collate_packed(self, tokens: Tokens, rows: Sequence[int]) -> dict[str, Any]:
+        """Model inputs for the texts at `rows` of `tokens`, one behind another in one row, for `forward`."""
+        counts = [tokens.counts[row] for row in rows]
+        inputs = {
+            name: torch.tensor([[value for row in rows for value in column[row]]])
+            for name, column in tokens.columns.items()
+            if name != "attention_mask"
+        }
+        inputs["position_ids"] = packed_positions(cast("Any", self.first).auto_model, counts)
+        features: dict[str, Any] = {name: values.to(self.device) for name, values in inputs.items()}
+        return features | {"packing": Packing.of(counts, self.device)} | self._prompt_features()
+
     def _prompt_features(self) -> dict[str, int]:
         """`prompt_length` for the models whose pooling leaves the prompt out."""
         leaves_out = any(isinstance(module, Pooling) and not module.include_prompt for module in self.encoder)
@@ -184,6 +202,8 @@ class TorchTower(nn.Module):
         return F.normalize(self._embedding(dict(features)).float(), p=2, dim=-1)
 
     def _embedding(self, features: dict[str, Any]) -> Tensor:
+        if "packing" in features:
+            return self._packed_embedding(features)
         table = self.first.embedding.weight if isinstance(self.first, StaticEmbedding) else None
         wanted = table is not None and table.requires_grad and torch.is_grad_enabled()
         if table is None or not wanted or table.device.type != "cpu" or table.dtype != torch.float32:
@@ -193,6 +213,16 @@ class TorchTower(nn.Module):
         features["sentence_embedding"] = mean_rows(table, features["input_ids"], features["offsets"], sparse=sparse)
         rest: Tensor = self.encoder[1:](features)["sentence_embedding"]
         return rest
+
+    def _packed_embedding(self, features: dict[str, Any]) -> Tensor:
+        prompt = {name: features.pop(name) for name in ("prompt_length",) if name in features}
+        packing: Packing = features["packing"]
+        model = cast("Any", self.first).auto_model
+        with packed_attention(model):
+            states: Tensor = model(**features).last_hidden_state[0]
+        apart = {"token_embeddings": packing.apart(states), "attention_mask": packing.mask.long()}
+        embedding: Tensor = self.encoder[1:](apart | prompt)["sentence_embedding"]
+        return embedding
 
     def with_prompt(self, prompt: str) -> TorchTower:
         """A tower with another prompt over the very same modules; this one where the prompt is its own."""

@@ -61,6 +61,7 @@ def _encoder(described: str) -> EncodeTexts:
         on_overflow=model["on_overflow"],
         dimension=model["dimension"],
         precision=model["precision"],
+        device=model["device"],
     )
     expected, found = model["fingerprint"], retriever.passage.fingerprint
     if found.digest != expected:

@@ -39,6 +39,7 @@ class ModelSource:
         prompts: Prompts by role instead of those of the folder.
         dimension: Leading dimensions that are kept; None is what the folder says.
         precision: What torch computes in; None is what the engine does by itself.
+        device: Where torch computes; None is a GPU where there is one.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModelSource:
     prompts: Mapping[str, str] | None = None
     dimension: int | None = None
     precision: Compute | None = None
+    device: str | None = None
 
 
 class WorkerProcesses:

@@ -29,6 +29,7 @@ def load_engines(
     trust_remote_code: bool,
     dimension: int | None = None,
     precision: Compute | None = None,
+    device: str | None = None,
 ) -> dict[Role, Engine]:
     """Engines by role, over one set of weights where the towers are shared.
 
@@ -40,13 +41,15 @@ def load_engines(
         trust_remote_code: Whether code of the folder may run.
         dimension: Leading dimensions of the vectors that are kept; None keeps as many as the folder says.
         precision: What torch computes matrix products in; None is float32, or what a model was exported in.
+        device: Where torch computes; None is a GPU where there is one. The other engines compute on the processor.
 
     Raises:
         ModelError: If the folder cannot be loaded, or static is wanted for a model that is not.
         MissingExtraError: If torch, onnxruntime or openvino is needed and not installed.
-        UsageError: If the model has not as many dimensions, or a precision is asked of another engine than torch.
+        UsageError: If the model has not as many dimensions, or a precision or a device is asked of another engine
+            than torch.
     """
-    engines = _whole_engines(folder, prompts, engine, trust_remote_code, precision)
+    engines = _whole_engines(folder, prompts, engine, trust_remote_code, precision, device)
     kept = dimension if dimension is not None else folder.truncate_dim
     if kept is None:
         return engines
@@ -59,6 +62,7 @@ def _whole_engines(
     engine: EngineName,
     trust_remote_code: bool,
     precision: Compute | None,
+    device: str | None,
 ) -> dict[Role, Engine]:
     shared = not folder.route_names
     if engine == "auto":
@@ -67,6 +71,11 @@ def _whole_engines(
         raise UsageError(
             f"precision: '{precision}' for the engine {engine}, whose precision is that of its files",
             next_step="Leave it out, export the model anew with another precision, or load it with engine='torch'.",
+        )
+    if device not in (None, "cpu") and engine != "torch":
+        raise UsageError(
+            f"device: '{device}' for the engine {engine}, which computes on the processor",
+            next_step="Leave it out, or load the model with engine='torch'.",
         )
     if engine in ("onnx", "openvino"):
         return _exported_engines(folder, prompts, engine)
@@ -92,7 +101,7 @@ def _whole_engines(
         from isogloss.models.torch_loading import load_modules
     except ModuleNotFoundError as missing:
         raise MissingExtraError("A model that is not static", "train") from missing
-    modules = load_modules(folder, trust_remote_code=trust_remote_code)
+    modules = load_modules(folder, trust_remote_code=trust_remote_code, device=device)
     first = TorchTower(modules["query"], prompt=prompts["query"])
     second = (
         first.with_prompt(prompts["passage"])

@@ -152,7 +152,7 @@ def save_in_bytes(retriever: Retriever, path: str | os.PathLike[str], gate: Gate
     refuse_occupied(path, overwrite=overwrite)
     with atomic_folder(path, overwrite=overwrite) as folder:
         retriever.save(folder, precision="int8")
-        report = gate(Retriever.load(folder, on_overflow="ignore"))
+        report = gate(Retriever.load(folder, on_overflow="ignore", device="cpu"))
         write_json(folder / PARITY_FILE, {"format": "table", "precision": "int8", **report})
 
 

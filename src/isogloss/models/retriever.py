@@ -123,6 +123,7 @@ class Retriever:
         on_overflow: OnOverflow = "warn",
         dimension: int | None = None,
         precision: Compute | None = None,
+        device: str | None = None,
     ) -> Retriever:
         """Loads a model folder, a Hugging Face name, or `bundled`.
 
@@ -136,6 +137,8 @@ class Retriever:
             dimension: Leading dimensions that are kept; None is what the folder says.
             precision: What torch computes matrix products in, `float32` or `bfloat16`; it is part of the fingerprint.
                 None is float32, and for an exported model what it was exported in.
+            device: Where torch computes, such as `cpu` or `cuda:1`; None is a GPU where there is one. The other engines
+                compute on the processor.
 
         Raises:
             ModelError: If it cannot be loaded.
@@ -147,7 +150,7 @@ class Retriever:
         place = resolve_model(path_or_name)
         folder = read_model_folder(place, str(path_or_name))
         by_role = resolve_prompts(folder.prompts, folder.default_prompt_name, folder.names, prompts)
-        engines = load_engines(folder, by_role, engine, trust_remote_code, dimension, precision)
+        engines = load_engines(folder, by_role, engine, trust_remote_code, dimension, precision, device)
         template = str(folder.notes.get("title_template", TITLE_TEMPLATE))
         shared: TowerKind = "separate" if folder.route_names else "shared"
         recorded = folder.notes.get("towers", shared)
@@ -165,6 +168,7 @@ class Retriever:
                 prompts,
                 dimension,
                 precision,
+                device,
             ),
         )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import nn
 
 from isogloss.engines.sentence_transformers_modules import Pooling, Router, StaticEmbedding, Transformer
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.torch_engine import TorchEngine
 from isogloss.engines.torch_tower import TorchTower, TorchTowers
-from isogloss.errors import ModelError
+from isogloss.errors import ModelError, UsageError
 from isogloss.models.prompts import LOGGER, PASSAGE_KEYS, family_of
 from isogloss.records import Role
 
@@ -23,22 +24,27 @@ if TYPE_CHECKING:
     from isogloss.models.retriever import Retriever
 
 
-def load_modules(folder: ModelFolder, *, trust_remote_code: bool) -> dict[Role, list[nn.Module]]:
+def load_modules(
+    folder: ModelFolder, *, trust_remote_code: bool, device: str | None = None
+) -> dict[Role, list[nn.Module]]:
     """Modules by role; the same objects for both roles where they are shared.
 
     Args:
         folder: The folder, described.
         trust_remote_code: Whether code of the folder may run.
+        device: Where they are computed, such as `cpu` or `cuda:1`; None is a GPU where there is one.
 
     Raises:
         ModelError: If the installed libraries cannot load it.
+        UsageError: If there is no such device.
     """
+    _check_device(device)
     try:
         from sentence_transformers import SentenceTransformer
 
         model = SentenceTransformer(
             str(folder.path),
-            device="cpu",
+            device=device,
             trust_remote_code=trust_remote_code,
             local_files_only=True,
             model_kwargs={"use_safetensors": True},
@@ -96,11 +102,23 @@ def engine_of_tower(tower: TorchTower) -> StaticEngine | TorchEngine:
 def static_modules(engine: StaticEngine) -> list[nn.Module]:
     """The torch module of a static engine, a float32 copy that trains."""
     import numpy as np
-    import torch
     from tokenizers import Tokenizer
 
     weights = torch.from_numpy(engine.weights.astype(np.float32, copy=True))
     return [StaticEmbedding(Tokenizer.from_str(engine.tokenizer.to_str()), embedding_weights=weights)]
+
+
+def _check_device(device: str | None) -> None:
+    if device is None:
+        return
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as refused:  # a build without CUDA asserts
+        there = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        raise UsageError(
+            f"device: '{device}' cannot be used here: {str(refused).splitlines()[0]}",
+            next_step=f"Use one of: {', '.join(['cpu', *there])}; or leave it out.",
+        ) from refused
 
 
 def _checkpoint_modules(folder: ModelFolder, transformer: Transformer) -> dict[Role, list[nn.Module]]:

@@ -136,7 +136,7 @@ def trim_vocabulary(
         raise DataError("The corpus has no texts", next_step="Give texts in every language that the model is to keep.")
     source = resolve_model(model)
     _refuse_exports(source)
-    original = Retriever.load(source, on_overflow="ignore")
+    original = Retriever.load(source, on_overflow="ignore", device="cpu")
     folders = _tokenizer_folders(source)
     if out is not None:
         refuse_occupied(out)
@@ -287,7 +287,7 @@ def _prove(
     if strict:
         raise_faults(ParityError, "The trimmed model", faults, "Nothing was written.")
     inside = [text for text, differs in zip(corpus, outside, strict=True) if not differs]
-    vectors, difference = _compare_vectors(original, Retriever.load(folder, on_overflow="ignore"), inside)
+    vectors, difference = _compare_vectors(original, Retriever.load(folder, on_overflow="ignore", device="cpu"), inside)
     if difference > MOST_DIFFERENCE:
         raise ParityError(
             f"The trimmed model gives vectors that differ by {difference:.2g} (allowed: {MOST_DIFFERENCE:g})",
@@ -358,7 +358,7 @@ def _note(folder: Path, report: TrimReport) -> None:
     if not path.is_file():
         return
     notes = read_json(path)
-    now = Retriever.load(folder, on_overflow="ignore")
+    now = Retriever.load(folder, on_overflow="ignore", device="cpu")
     found: dict[str, Fingerprint] = {role: now.tower(role).fingerprint for role in ROLES}
     notes["fingerprints"] = {
         role: {"digest": fingerprint.digest, "parts": dict(fingerprint.parts)} for role, fingerprint in found.items()

@@ -2,7 +2,7 @@
 
 1. Time is proportional to the rows that are left and to the passages.
 2. Memory grows by rows and passages, not by the vectors of all passages.
-3. The rules are counted: they grow with the length of the texts and with the window, and not comparing costs less.
+3. The rules are counted: they grow with the length of the texts and with the negatives, and not comparing costs less.
 4. Disk counts a bank where one is made.
 """
 
@@ -39,8 +39,8 @@ def test_time_counts_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost_module, "_search_seconds", lambda *sizes: 0.0)
     monkeypatch.setattr(cost_module, "_rule_seconds", lambda settings, sample: (0.001, 0.01))
     read = (1000 + 50) * 0.001  # every row and passage once
-    assert cost(1000, 50, ranks=(1, 100)).seconds == pytest.approx(read + 1000 * 100 * 0.01, rel=0.01)
-    assert cost(1000, 50, ranks=(91, 100)).seconds == pytest.approx(read + 1000 * 10 * 0.01, rel=0.01)
+    assert cost(1000, 50).seconds == pytest.approx(read + 1000 * 7 * 0.01, rel=0.01)
+    assert cost(1000, 50, ranks=(99, 100)).seconds == pytest.approx(read + 1000 * 2 * 0.01, rel=0.01)
     assert cost(1000, 50, near_duplicate=2).seconds == pytest.approx(read, rel=0.01)
     assert cost(1000, 50, done=1000).seconds == 0
 

@@ -4,7 +4,8 @@
 2. A candidate above the fraction of the positive's score, or nearer than the margin, is left out; on it, it stays.
 3. Each excluded candidate of the window is counted once, under the first rule that hits it.
 4. Negatives come in the order of their ranks; equal keys and seeds draw alike, others differ; each candidate may come.
-5. Shares of languages are whole numbers that add up.
+5. A rule about what is drawn is asked until there are enough, and what may be chosen is what both rules let pass.
+6. Shares of languages are whole numbers that add up.
 """
 
 from __future__ import annotations
@@ -82,6 +83,28 @@ def test_the_draw():
     first, second = (select_negatives(ranked, 7, rule, key=key) for key in ("one", "two"))
     assert first == select_negatives(ranked, 7, rule, key="one") != second
     assert first != select_negatives(ranked, 7, SelectionRule(first_rank=30, seed=14), key="one")
+
+
+@pytest.mark.parametrize("pick", ["first", "random"])
+def test_a_rule_about_what_is_drawn(pick):
+    asked: list[str] = []
+
+    def copied(candidate):
+        asked.append(candidate)
+        return "copied" if candidate in ("a", "c", "e") else None
+
+    rule = SelectionRule(first_rank=1, pick=pick)
+    options = {"reason_against": reason, "reason_against_drawn": copied}
+    assert ids(select_negatives(RANKED, 9, rule, **options)) == "bd"
+    assert sorted(asked) == ["a", "b", "c", "d", "e"]
+    seen = set()
+    for key in map(str, range(40)):
+        asked.clear()
+        selection = select_negatives(RANKED, 1, rule, key=key, **options)
+        assert asked[-1] == ids(selection)
+        assert selection.excluded == {"known": 2} | ({"copied": len(asked) - 1} if len(asked) > 1 else {})
+        seen.add(ids(selection))
+    assert seen == ({"b"} if pick == "first" else {"b", "d"})
 
 
 def test_a_rule_that_compares_needs_the_score_of_the_positive():

@@ -2,7 +2,7 @@
 
 Vectors are streamed: of them a block at a time is in memory, however many there are. What grows is kept by row and by
 passage: rows with their texts and known answers, and the ids and languages of the passages. The rules read every text
-once, and compare each row's passage with its whole window of candidates, which for few passages takes most of the time.
+once, and compare each row's passage with the candidates that are drawn for it.
 """
 
 from __future__ import annotations
@@ -86,8 +86,9 @@ def estimate_cost(
     block = max(min(settings.block, passages), 1)
     searching = _search_seconds(at_once, block, dimension, settings.ranks[1]) * passages / block / at_once
     reading, comparing = _rule_seconds(settings, sample)
-    window = settings.ranks[1] - settings.ranks[0] + 1 if settings.near_duplicate <= 1 else 0
-    of_row = encoding + (searching + comparing * window) * len(settings.languages)
+    window = settings.ranks[1] - settings.ranks[0] + 1
+    compared = min(settings.negatives, window * len(settings.languages)) if settings.near_duplicate <= 1 else 0
+    of_row = encoding + searching * len(settings.languages) + comparing * compared
     seconds = (len(rows) - done) * of_row + (len(rows) + passages) * reading * (done < len(rows))
     passage_bytes = sum(len(text.encode()) for text in sample) / max(len(sample), 1)
     negatives = len(rows) * settings.negatives * passage_bytes

@@ -151,6 +151,10 @@ class KnownAnswers:
 
     def reason_against(self, row: Row, candidate: Text) -> str | None:
         """The first rule by which a passage must not be a negative of a row, or None."""
+        return self.labelled_reason(row, candidate) or self.copied_reason(row, candidate)
+
+    def labelled_reason(self, row: Row, candidate: Text) -> str | None:
+        """The first of the rules about labels, which are looked up, by which a passage must not be a negative."""
         answers = self._of(row)
         if candidate.id in answers.ids or self._key(candidate) in answers.texts:
             return KNOWN_ANSWER
@@ -158,6 +162,10 @@ class KnownAnswers:
             return TRANSLATION
         if row.answers and contains_answer(candidate.text, row.answers):
             return GOLD_ANSWER
+        return None
+
+    def copied_reason(self, row: Row, candidate: Text) -> str | None:
+        """`NEAR_DUPLICATE` where the passage is one of the row's passage, for which the two texts are compared."""
         if self._near_duplicate <= 1 and overlaps(row.passage, candidate.text, self._near_duplicate):
             return NEAR_DUPLICATE
         return None

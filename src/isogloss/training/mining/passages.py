@@ -63,6 +63,7 @@ class PassageMiner:
                     key=row_key(row),
                     positive_score=scores[place],
                     reason_against=partial(self._reason_against, row, taken),
+                    reason_against_drawn=partial(self._reason_against_drawn, row),
                 )
                 chosen[place] += selection.negatives
                 excluded[place].update(selection.excluded)
@@ -92,7 +93,10 @@ class PassageMiner:
         return paired_scores(queries, self.passage_vectors(rows))
 
     def _reason_against(self, row: Row, taken: set[str], candidate: str) -> str | None:
-        return ALREADY_CHOSEN if candidate in taken else self.known.reason_against(row, self.text(candidate))
+        return ALREADY_CHOSEN if candidate in taken else self.known.labelled_reason(row, self.text(candidate))
+
+    def _reason_against_drawn(self, row: Row, candidate: str) -> str | None:
+        return self.known.copied_reason(row, self.text(candidate))
 
     def _ranked(self, rows: Sequence[Row], queries: Vectors, name: str) -> dict[int, list[tuple[str, float]]]:
         """Ids and scores of the best passages for each row's place, among those of its languages."""

@@ -22,7 +22,7 @@ class Tally:
         rows: Rows mined.
         negatives: Negatives found.
         short: Rows with fewer negatives than were wanted.
-        excluded: Candidates of the windows that were left out, by rule.
+        excluded: Candidates that were left out, by rule: near duplicates of those drawn, the rest of whole windows.
     """
 
     rows: int = 0

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -87,7 +87,7 @@ class Negative:
 
 @dataclass(frozen=True)
 class Selection:
-    """Negatives of one anchor, in the order of their ranks, and how many of the window each rule excluded."""
+    """Negatives of one anchor, in the order of their ranks, and how many candidates each rule excluded."""
 
     negatives: tuple[Negative, ...] = ()
     excluded: Mapping[str, int] = field(default_factory=dict)
@@ -101,6 +101,7 @@ def select_negatives(
     key: str = "",
     positive_score: float | None = None,
     reason_against: Callable[[str], str | None] = lambda candidate: None,
+    reason_against_drawn: Callable[[str], str | None] = lambda candidate: None,
 ) -> Selection:
     """Chooses negatives among ranked candidates.
 
@@ -110,11 +111,13 @@ def select_negatives(
         rule: Which may be chosen, and how.
         key: What the draw of this anchor depends on beside the seed; equal keys draw alike wherever they stand.
         positive_score: Score of the anchor's positive, which a rule with a fraction or a margin needs.
-        reason_against: Gives the name of the rule that excludes an id, or None.
+        reason_against: Gives the name of the rule that excludes an id, or None; asked of the whole window.
+        reason_against_drawn: A second such rule that is asked of what is drawn alone, one by one until there are
+            enough. What may be chosen is the same, so a costly rule belongs here.
 
     Returns:
-        The negatives in the order of their ranks. Each excluded candidate of the window is counted once, under the
-        first rule that hits it.
+        The negatives in the order of their ranks. Each excluded candidate is counted once, under the first rule that
+        hits it.
 
     Raises:
         UsageError: If the rule compares with the positive and there is no score of it.
@@ -138,17 +141,27 @@ def select_negatives(
             eligible.append(Negative(candidate, rank, score))
         else:
             excluded[reason] += 1
-    return Selection(_picked(eligible, count, rule, key), excluded)
+    chosen: list[Negative] = []
+    for negative in _in_order_of_draw(eligible, rule, key):
+        if len(chosen) == count:
+            break
+        reason = reason_against_drawn(negative.id)
+        if reason is None:
+            chosen.append(negative)
+        else:
+            excluded[reason] += 1
+    return Selection(tuple(sorted(chosen, key=lambda negative: negative.rank)), excluded)
 
 
-def _picked(eligible: Sequence[Negative], count: int, rule: SelectionRule, key: str) -> tuple[Negative, ...]:
-    if rule.pick == "first" or len(eligible) <= count:
-        return tuple(eligible[:count])
+def _in_order_of_draw(eligible: Sequence[Negative], rule: SelectionRule, key: str) -> Iterator[Negative]:
+    if rule.pick == "first":
+        yield from eligible
+        return
     # A digest, since the hash of a string differs from process to process.
     digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
     generator = np.random.default_rng((rule.seed, int.from_bytes(digest, "big")))
-    chosen = np.sort(generator.choice(len(eligible), size=count, replace=False))
-    return tuple(eligible[place] for place in chosen.tolist())
+    for place in generator.permutation(len(eligible)).tolist():
+        yield eligible[place]
 
 
 def shares(count: int, weights: Mapping[str, float]) -> dict[str, int]:

@@ -224,7 +224,7 @@ def keep(exported: Retriever) -> dict[str, str]:
 @functools.cache
 def load_retriever(folder: Path, engine: Any, precision: Any = None) -> Retriever:
     """A model of ours, loaded once."""
-    return Retriever.load(folder, engine=engine, precision=precision, on_overflow="ignore")
+    return Retriever.load(folder, engine=engine, precision=precision, on_overflow="ignore", device="cpu")
 
 
 def ours(folder: Path, engine: str, precision: str | None = None) -> Encode:

@@ -1,6 +1,7 @@
 """A model made from texts alone.
 
-1. It is made once: a second run finds it, with the same bits, and another recipe is refused in the same folder.
+1. It is made once: a second run finds it, with the same bits, and another recipe is refused in the same folder. A run
+   that was stopped when it had the vocabulary goes on with that, to the same bits.
 2. Its vocabulary knows the texts of every wanted language, and of no other.
 3. What is trained from it is saved as float16 where the recipe says so.
 4. Texts of evaluation sets have no part in it.
@@ -16,6 +17,7 @@ import pytest
 from isogloss.errors import RecipeError, UsageError
 from isogloss.models.retriever import Retriever
 from isogloss.recipe import NewModelSettings
+from isogloss.training import start as start_module
 from isogloss.training import train
 from isogloss.training.sources.apart import Apart
 from isogloss.training.start import start_model
@@ -54,6 +56,25 @@ def test_it_is_made_once(texts, tmp_path):
     assert first.passage.fingerprint == second.passage.fingerprint
     with pytest.raises(UsageError, match="another recipe"):
         start_model(settings(texts, dimension=9), tmp_path / "run", said.append)
+
+
+def test_a_stopped_start_goes_on_with_its_vocabulary(texts, tmp_path, monkeypatch):
+    whole = start_model(settings(texts), tmp_path / "whole", lambda line: None)
+    with monkeypatch.context() as patched:
+        patched.setattr(start_module, "static_start", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            start_model(settings(texts), tmp_path / "run", lambda line: None)
+    assert not (tmp_path / "run" / "start").exists()
+    with pytest.raises(UsageError, match="another recipe"):
+        start_model(settings(texts, dimension=9), tmp_path / "run", lambda line: None)
+    said = []
+    resumed = start_model(settings(texts), tmp_path / "run", said.append)
+    assert not said
+    assert resumed.passage.fingerprint == whole.passage.fingerprint
+
+
+def stopped(*arguments):
+    raise KeyboardInterrupt
 
 
 def test_it_knows_the_wanted_languages(texts, tmp_path):

@@ -11,7 +11,7 @@ from isogloss.errors import CheckpointError, Fault, UsageError, raise_faults
 from isogloss.files import check_folder, read_json
 from isogloss.training import checkpoints
 from isogloss.training.processes import current_processes
-from isogloss.training.start import START
+from isogloss.training.start import PARTS
 from isogloss.training.trainer import LOG
 
 MANIFEST = "manifest.json"
@@ -48,7 +48,7 @@ def find_checkpoint(folder: Path, resume: Resume, run_digest: str) -> Path | Non
 
 def _check_start(folder: Path, resume: Resume, run_digest: str) -> None:
     """Checks that a run may begin afresh in a folder: what is not its own would be replaced."""
-    if not folder.exists() or not any(path.name != START for path in check_folder(folder).iterdir()):
+    if not folder.exists() or not any(path.name not in PARTS for path in check_folder(folder).iterdir()):
         return
     if resume == "never":
         raise UsageError(f"{folder} is not empty", next_step="Choose another folder, or resume='auto'.")
@@ -57,7 +57,7 @@ def _check_start(folder: Path, resume: Resume, run_digest: str) -> None:
             raise UsageError(
                 f"{folder} holds another run: recipe, data or base model differ", next_step="Choose another folder."
             )
-    elif not (folder / LOG).is_file() and any(path.name != START for path in folder.glob("[!.]*")):
+    elif not (folder / LOG).is_file() and any(path.name not in PARTS for path in folder.glob("[!.]*")):
         raise UsageError(f"{folder} holds something else than a run", next_step="Choose another folder.")
 
 

@@ -1,6 +1,7 @@
 """A model to begin from, where there is none: its vocabulary and its first vectors are made from the recipe's texts.
 
-It is made once, in the folder of the run, and found there again when the run is resumed.
+It is made once, in the folder of the run, and found there again when the run is resumed; so is its vocabulary, when the
+run is stopped between the two.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ from isogloss.training.sources.reading import expand, file_hashes
 
 START = "start"
 NOTE = "start.json"
+VOCABULARY = "vocabulary"
+PARTS = frozenset({START, VOCABULARY})  # of a run's folder, there before its first step
+TOKENIZER_FILE = "tokenizer.json"
+COUNTS_FILE = "counts.npy"
 LEAST_ENGLISH = 3
 LONGEST_ENTRY = 200
 ENGLISH = "en"
@@ -61,23 +66,45 @@ def start_model(settings: NewModelSettings, folder: Path, announce: Announce, ap
     place = folder / START
     apart = apart or Apart()
     digest = _digest(settings)
-    if (place / NOTE).is_file():
-        if read_json(place / NOTE).get("digest") != digest:
-            raise UsageError(f"{place} was made for another recipe or other texts", next_step="Choose another folder.")
-        return Retriever.load(place / "model")
+    if not _is_there(place, digest):
+        files = list(_parallel_files(settings.parallel, settings, apart))
+        if not _is_there(folder / VOCABULARY, digest):
+            _make_vocabulary(folder / VOCABULARY, digest, files, settings, apart, announce)
+        tokenizer = Tokenizer.from_file(str(folder / VOCABULARY / TOKENIZER_FILE))
+        directions = _directions(tokenizer, files, settings, apart, announce)
+        engine = StaticEngine(static_start(directions, np.load(folder / VOCABULARY / COUNTS_FILE)), tokenizer)
+        with atomic_folder(place) as partial:
+            Retriever(Tower("query", engine), Tower("passage", engine)).save(partial / "model")
+            write_json(partial / NOTE, {"digest": digest, "pieces": len(engine.table)})
+    return Retriever.load(place / "model")
+
+
+def _is_there(place: Path, digest: str) -> bool:
+    if not (place / NOTE).is_file():
+        return False
+    if read_json(place / NOTE).get("digest") != digest:
+        raise UsageError(f"{place} was made for another recipe or other texts", next_step="Choose another folder.")
+    return True
+
+
+def _make_vocabulary(
+    place: Path,
+    digest: str,
+    files: Sequence[MultiwayFile],
+    settings: NewModelSettings,
+    apart: Apart,
+    announce: Announce,
+) -> None:
+    """Writes the tokenizer, and how often each of its pieces comes."""
     announce("Counting words …")
-    files = list(_parallel_files(settings.parallel, settings, apart))
     counts = {lang: [count_words(texts) for texts in kept] for lang, kept in _texts(files, settings, apart).items()}
     shares = balanced_shares(counts, settings.weights(), least_count=settings.least_count)
     announce(f"Making a vocabulary from {len(shares):,} words in {len(counts)} languages …")
     tokenizer = build_tokenizer(shares, whole_words=settings.whole_words, pieces=settings.pieces)
-    directions = _directions(tokenizer, files, settings, apart, announce)
-    vectors = static_start(directions, piece_counts(tokenizer, shares))
     with atomic_folder(place) as partial:
-        engine = StaticEngine(vectors, tokenizer)
-        Retriever(Tower("query", engine), Tower("passage", engine)).save(partial / "model")
-        write_json(partial / NOTE, {"digest": digest, "languages": _sizes(counts), "pieces": len(vectors)})
-    return Retriever.load(place / "model")
+        (partial / TOKENIZER_FILE).write_text(tokenizer.to_str(), encoding="utf-8")
+        np.save(partial / COUNTS_FILE, piece_counts(tokenizer, shares))
+        write_json(partial / NOTE, {"digest": digest, "languages": _sizes(counts)})
 
 
 def _digest(settings: NewModelSettings) -> str:

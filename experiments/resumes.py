@@ -81,8 +81,6 @@ TRIALS: Mapping[str, Trial] = {
             "sources.translations.batch": 64,
             "sources.lexicons.path": SMALL["lexicons"],
             "sources.lexicons.batch": 64,
-            "sources.neighbours.path": SMALL["parallel"],
-            "sources.neighbours.batch": 32,
             "sources.questions.path": ["{work}/english.jsonl"],
             "sources.questions.batch": 32,
             "sources.code_switched.path": ["{work}/english.jsonl"],

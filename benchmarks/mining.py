@@ -69,7 +69,7 @@ BENCHMARK = Benchmark(
     arguments=arguments,
     notes=(
         "Each passage is read once, for the key that copies share; then a row costs a search and the comparison of its "
-        "passage with 71 candidates. The model is in the peak, and the estimate leaves it out.",
+        "passage with the candidates that are drawn. The model is in the peak, and the estimate leaves it out.",
     ),
 )
 

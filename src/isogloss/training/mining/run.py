@@ -248,6 +248,8 @@ def _estimate(
     """Encodes a sample of the queries, searches a block of made-up vectors, and multiplies."""
     bank = _opened(task, retriever) if passages is None else None
     texts = itertools.islice(bank.texts(), SAMPLE) if bank is not None else (passages or ())[:SAMPLE]
+    # The first texts of all wait for the tokenizer to be read, which is no part of what a row costs.
+    retriever.encode_query([row.query for row in rows[-SAMPLE:]])
     return estimate_cost(
         task.settings,
         rows=[len(row.query.encode()) + len(row.passage.encode()) for row in rows],

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from isogloss.losses.blockwise import diagonal_cross_entropy
 from isogloss.losses.masks import hidden_candidates
-from isogloss.losses.terms import Embeddings, at_least_float32, hidden_share, term
+from isogloss.losses.terms import Embeddings, at_least_float32, term
 
 Mode = Literal["in_batch", "in_batch_own", "in_batch_all", "own_only"]
 Similarity = Literal["dot", "cosine"]
@@ -67,17 +67,16 @@ def infonce(
 
 def candidate_mask(rows: int, n: int, mode: Mode, mask: Tensor | None, *, device: torch.device | None = None) -> Tensor:
     """Hidden candidates of each row, shape (rows, rows + rows · n): by mode and by `mask`, never the positive."""
-    own = torch.eye(rows, dtype=torch.bool, device=device)
-    others_negatives = ~own.repeat_interleave(n, dim=1)
+    hidden = torch.zeros((rows, rows + rows * n), dtype=torch.bool, device=device)
+    if mode == "own_only":
+        hidden[:, :rows] = True
     if mode == "in_batch":
-        others_negatives = torch.ones_like(others_negatives)
-    elif mode == "in_batch_all":
-        others_negatives = torch.zeros_like(others_negatives)
-    others_passages = ~own if mode == "own_only" else torch.zeros_like(own)
-    hidden = torch.cat([others_passages, others_negatives], dim=1)
+        hidden[:, rows:] = True
+    elif mode != "in_batch_all":
+        hidden[:, rows:] = ~torch.eye(rows, dtype=torch.bool, device=device).repeat_interleave(n, dim=1)
     if mask is not None:
-        hidden = hidden | _full_mask(mask.to(hidden.device), rows, n)
-    hidden[:, :rows] &= ~own
+        hidden |= _full_mask(mask.to(hidden.device), rows, n)
+    hidden[:, :rows].fill_diagonal_(False)
     return hidden
 
 
@@ -187,6 +186,7 @@ class InfoNCE:
             return 0.0
         rows = len(e.query)
         n = e.negative_passages.shape[1] if with_negatives else 0
-        by_mode = candidate_mask(rows, n, self.mode, None, device=mask.device)
-        both = candidate_mask(rows, n, self.mode, mask)
-        return hidden_share(both & ~by_mode, int((~by_mode).sum()) - rows)
+        by_mode = int(candidate_mask(rows, n, self.mode, None, device=mask.device).sum())
+        both = int(candidate_mask(rows, n, self.mode, mask, device=mask.device).sum())
+        candidates = rows * (rows + rows * n) - by_mode - rows
+        return (both - by_mode) / candidates if candidates else 0.0

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from isogloss.losses.terms import same_text
 
+CANDIDATES_AT_ONCE = 1_024  # the answers of equal anchors are added up in float32
+
 
 def hidden_candidates(
     anchor_ids: Tensor,
@@ -25,17 +27,23 @@ def hidden_candidates(
         duplicates: Whether candidates with the text of the row's answer are hidden.
         false_negatives: Whether candidates that answer the same anchor in another row are hidden.
     """
-    hidden = (candidate_ids < 0)[None, :].expand(len(anchor_ids), -1)
     equal = same_text(answer_ids, candidate_ids)
-    if duplicates:
-        hidden = hidden | equal
+    hidden = equal if duplicates else torch.zeros_like(equal)
     if false_negatives:
-        same_anchor = same_text(anchor_ids, anchor_ids)
-        again = torch.nonzero(same_anchor.sum(dim=1) > 1).flatten()  # the other rows have no equal but themselves
-        if len(again):
-            answers = (same_anchor[again][:, again].float() @ equal[again].float()) > 0
-            hidden = hidden.index_copy(0, again, hidden[again] | answers)
+        again = _asked_again(anchor_ids)
+        asked = same_text(anchor_ids[again], anchor_ids[again]).float()
+        for start in range(0, len(candidate_ids) if len(again) else 0, CANDIDATES_AT_ONCE):
+            columns = slice(start, start + CANDIDATES_AT_ONCE)
+            answers = (asked @ equal[again, columns].float()) > 0
+            hidden[again, columns] |= answers
+    hidden |= candidate_ids < 0
     return hidden
+
+
+def _asked_again(anchor_ids: Tensor) -> Tensor:
+    """Rows whose anchor another row has too."""
+    _, places, counts = torch.unique(anchor_ids, return_inverse=True, return_counts=True)
+    return torch.nonzero((counts[places] > 1) & (anchor_ids >= 0)).flatten()
 
 
 def own_mask(ids: Tensor | None, like: Tensor) -> Tensor:

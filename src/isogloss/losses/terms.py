@@ -197,7 +197,9 @@ def measurements(bound: Term, embeddings: Embeddings) -> Mapping[str, float]:
 
 def same_text(first: Tensor, second: Tensor) -> Tensor:
     """Pairs of equal texts among two lists of text ids, shape (len(first), len(second)); no text equals none."""
-    return (first[:, None] == second[None, :]) & (first >= 0)[:, None]
+    equal = first[:, None] == second[None, :]
+    equal &= (first >= 0)[:, None]
+    return equal
 
 
 def hidden_share(mask: Tensor, candidates: int) -> float:

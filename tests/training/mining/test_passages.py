@@ -3,6 +3,7 @@
 1. Ids, ranks and scores equal those of a full sort, whatever the block and however the rows are parted or shuffled.
 2. Ranks are counted within the languages that a share asks for, and every share comes from its languages.
 3. The positive's score has the very bits that a search gives it: a fraction of 1 leaves out what scores above it.
+4. A near duplicate of the row's passage is drawn for no row, and another candidate takes its place.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pytest
 from isogloss import Bank, Retriever, Text
 from isogloss.records import Row
 from isogloss.training.mining import KnownAnswers, MiningSettings, PassageMiner
+from isogloss.training.mining.known_answers import NEAR_DUPLICATE
 from isogloss.training.mining.passages import paired_scores
 from tests.conftest import TINY_TEXTS
 
@@ -131,3 +133,17 @@ def test_a_passage_that_the_bank_lacks_is_encoded(retriever, bank):
     vectors = miner(retriever, bank).passage_vectors(rows)
     expected = retriever.encode_passage([PASSAGES[0], Text("x", TINY_TEXTS[0], title="New")])
     np.testing.assert_array_equal(vectors, expected)
+
+
+@pytest.mark.parametrize("pick", ["first", "random"])
+def test_near_duplicates_give_way(retriever, tmp_path, pick):
+    copies = [Text(f"copy{n}", f"{PASSAGES[n].text} {n}", "en") for n in range(10)]
+    retriever.encode_bank([*PASSAGES, *copies], tmp_path / "bank", dtype="float32", progress=False)
+    bank = Bank.open(tmp_path / "bank")
+    settings = MiningSettings(ranks=(1, 12), negatives=9, pick=pick, languages={"any": 1})
+    mined = PassageMiner(retriever, bank, KnownAnswers(ROWS[:10], bank.texts()), settings).mine(ROWS[:10])
+    for number, selection in enumerate(mined):
+        assert f"copy{number}" not in {negative.id for negative in selection.negatives}
+        assert len(selection.negatives) == 9
+    dropped = sum(selection.excluded.get(NEAR_DUPLICATE, 0) for selection in mined)
+    assert 0 < dropped <= 10

@@ -7,6 +7,7 @@ once, and compare each row's passage with the candidates that are drawn for it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from isogloss.training.mining.known_answers import CACHED_TEXTS, letters, overla
 from isogloss.training.mining.settings import MiningSettings
 
 SAMPLE = 32
+FEW_BLOCKS = 4
 _ROW_BYTES = 2_500  # a row, its keys and its known answers, beside its texts
 _PASSAGE_BYTES = 400  # id, language and place of a passage
 _PAIR_BYTES = 28  # score of a query and a passage in float64 and float32, and its key, where everything is compared
@@ -84,7 +86,7 @@ def estimate_cost(
     encoding = (time.perf_counter() - began) / max(min(SAMPLE, len(rows)), 1)
     at_once = max(min(settings.rows_at_once, len(rows)), 1)
     block = max(min(settings.block, passages), 1)
-    searching = _search_seconds(at_once, block, dimension, settings.ranks[1]) * passages / block / at_once
+    searching = _search_seconds(at_once, block, passages / block, dimension, settings.ranks[1]) / at_once
     reading, comparing = _rule_seconds(settings, sample)
     window = settings.ranks[1] - settings.ranks[0] + 1
     compared = min(settings.negatives, window * len(settings.languages)) if settings.near_duplicate <= 1 else 0
@@ -111,14 +113,27 @@ def estimate_cost(
     )
 
 
-def _search_seconds(queries: int, passages: int, dimension: int, k: int) -> float:
-    """Time of a search among made-up vectors of one block."""
+def _search_seconds(queries: int, block: int, blocks: float, dimension: int, k: int) -> float:
+    """Time of a search over so many blocks, from searches among made-up vectors of one block and of a few.
+
+    The first block costs most: later ones are held to what the best so far have reached.
+    """
     generator = np.random.default_rng(0)
-    vectors = generator.standard_normal((queries + passages, dimension)).astype(np.float32)
-    table = VectorTable([str(number) for number in range(passages)], vectors[queries:])
-    began = time.perf_counter()
-    search(vectors[:queries], [str(number) for number in range(queries)], table, k=k)
-    return time.perf_counter() - began
+    few = min(FEW_BLOCKS, math.ceil(blocks))
+    vectors = generator.standard_normal((queries + few * block, dimension)).astype(np.float32)
+    names = [str(number) for number in range(max(queries, few * block))]
+
+    def seconds(searched: int) -> float:
+        table = VectorTable(names[: searched * block], vectors[queries : queries + searched * block])
+        began = time.perf_counter()
+        search(vectors[:queries], names[:queries], table, k=k, block=block)
+        return time.perf_counter() - began
+
+    seconds(1)  # what searches load, they load once
+    first = seconds(1)
+    if few == 1:
+        return first * blocks
+    return first + max(seconds(few) - first, 0.0) / (few - 1) * (blocks - 1)
 
 
 def _rule_seconds(settings: MiningSettings, sample: Sequence[str]) -> tuple[float, float]:

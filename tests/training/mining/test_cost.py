@@ -3,7 +3,8 @@
 1. Time is proportional to the rows that are left and to the passages.
 2. Memory grows by rows and passages, not by the vectors of all passages.
 3. The rules are counted: they grow with the length of the texts and with the negatives, and not comparing costs less.
-4. Disk counts a bank where one is made.
+4. A search costs its first block once, and later blocks by what they take.
+5. Disk counts a bank where one is made.
 """
 
 from __future__ import annotations
@@ -43,6 +44,18 @@ def test_time_counts_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cost(1000, 50, ranks=(99, 100)).seconds == pytest.approx(read + 1000 * 2 * 0.01, rel=0.01)
     assert cost(1000, 50, near_duplicate=2).seconds == pytest.approx(read, rel=0.01)
     assert cost(1000, 50, done=1000).seconds == 0
+
+
+@pytest.mark.parametrize(("blocks", "expected"), [(0.5, 0.5), (1, 1.0), (3, 1.2), (101, 11.0)])
+def test_later_blocks_count_for_what_they_take(monkeypatch: pytest.MonkeyPatch, blocks: float, expected: float) -> None:
+    clock = [0.0]
+
+    def search(queries: object, names: object, table: cost_module.VectorTable, *, k: int, block: int) -> None:
+        clock[0] += 1.0 + 0.1 * (len(table.ids) // block - 1)  # the first takes a second, later ones a tenth of it
+
+    monkeypatch.setattr(cost_module, "search", search)
+    monkeypatch.setattr(cost_module.time, "perf_counter", lambda: clock[0])
+    assert cost_module._search_seconds(4, 8, blocks, 2, 3) == pytest.approx(expected)
 
 
 def test_long_texts_take_longer() -> None:

@@ -118,8 +118,7 @@ EXPERIMENT = Experiment(
         "The domain does not move at 1e-4, and at 1e-3 it gains 0.006. The start leaves little to gain: it has been "
         "trained on these very rows and reaches 0.955. With the four bundled models before this one, which knew them "
         "better (0.967 the last), a gain was undecided. A small transformer that has not seen them gains 0.019 at 1e-4 "
-        "and 0.043 at 1e-3 "
-        "(*English query tuning of a transformer, with groups frozen*).",
+        "and 0.043 at 1e-3 (*English query tuning of a transformer, with groups frozen*).",
         "At 1e-2 everything else loses: where an interval begins below the margin and ends above it the verdict is "
         "undecided, but all lie below 0.",
     ),

@@ -215,13 +215,13 @@ class TorchTower(nn.Module):
         return rest
 
     def _packed_embedding(self, features: dict[str, Any]) -> Tensor:
-        prompt = {name: features.pop(name) for name in ("prompt_length",) if name in features}
         packing: Packing = features["packing"]
         model = cast("Any", self.first).auto_model
+        inputs = {name: value for name, value in features.items() if name != "prompt_length"}
         with packed_attention(model):
-            states: Tensor = model(**features).last_hidden_state[0]
+            states: Tensor = model(**inputs).last_hidden_state[0]
         apart = {"token_embeddings": packing.apart(states), "attention_mask": packing.mask.long()}
-        embedding: Tensor = self.encoder[1:](apart | prompt)["sentence_embedding"]
+        embedding: Tensor = self.encoder[1:](features | apart)["sentence_embedding"]
         return embedding
 
     def with_prompt(self, prompt: str) -> TorchTower:

@@ -3,7 +3,7 @@
 1. It finds what a plain product and a full sort find, in trec_eval's order, also where ties straddle the cut-off.
 2. No score depends on the size of a block, on the place of a passage, or on the other vectors.
 3. A score is the dot product, rounded once to float32.
-4. A mask leaves out passages and changes nothing else.
+4. A mask leaves out passages and changes nothing else; what it allows is compared a full block at a time.
 5. Bad input is refused with the ids of what is bad.
 """
 
@@ -19,6 +19,7 @@ from isogloss.errors import DataError, UsageError
 from isogloss.indexing import VectorTable, search
 from isogloss.indexing.fixed_point import exact_scores, fixed_point
 from isogloss.indexing.ranking import PassageOrder, largest, ranked_passages, ranking_keys
+from isogloss.indexing.screening import Screen
 
 
 def unit_vectors(count: int, dimension: int, seed: int) -> np.ndarray:
@@ -98,6 +99,41 @@ def test_a_mask_leaves_out_passages_and_changes_no_score() -> None:
     some = search(queries, names, table_of(passages), k=40, block=7, allowed=allowed)
     for name in names:
         assert some[name] == {key: score for key, score in everything[name].items() if allowed[int(key[1:])]}
+
+
+class Stored:
+    """Passages stored in blocks of seven."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        self.ids = [f"p{row}" for row in range(len(matrix))]
+        self.dimension = matrix.shape[1]
+        self._matrix = matrix
+
+    def vectors(self):
+        for first in range(0, len(self.ids), 7):
+            yield first, self.ids[first : first + 7], self._matrix[first : first + 7]
+
+
+@pytest.mark.parametrize("block", [2, 5, 9, 100])
+@pytest.mark.parametrize("every", [1, 3, 11])
+def test_stored_blocks_are_joined_and_cut_to_what_is_asked(monkeypatch: pytest.MonkeyPatch, block, every) -> None:
+    queries, passages = unit_vectors(3, 16, 11), unit_vectors(40, 16, 12)
+    allowed = np.arange(40) % every == 0
+    sizes = []
+    pairs = Screen.pairs
+    monkeypatch.setattr(Screen, "pairs", lambda own, rows, *given: sizes.append(len(rows)) or pairs(own, rows, *given))
+    found = search(queries, ["a", "b", "c"], Stored(passages), k=4, block=block, allowed=allowed)
+    assert sizes == [block] * (allowed.sum() // block) + [rest for rest in [allowed.sum() % block] if rest]
+    assert found == search(queries, ["a", "b", "c"], table_of(passages), k=4, allowed=allowed)
+
+
+def test_an_order_made_before_changes_nothing() -> None:
+    queries, table = unit_vectors(3, 16, 13), table_of(np.tile(unit_vectors(5, 16, 14), (8, 1)))
+    shared = PassageOrder(table.ids)
+    for k in (2, 30):
+        with_it = search(queries, ["a", "b", "c"], table, k=k, order=shared)
+        without = search(queries, ["a", "b", "c"], table, k=k)
+        assert [list(run.items()) for run in with_it.values()] == [list(run.items()) for run in without.values()]
 
 
 def test_no_queries_and_no_passages_give_empty_results() -> None:

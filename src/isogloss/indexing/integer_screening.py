@@ -59,8 +59,10 @@ class IntegerScreen:
 
     def pairs(self, passages: NDArray[np.float32], floors: NDArray[np.float64], k: int) -> Pairs | None:
         """What has to be compared exactly; arguments and answer are those of `Screen.pairs`."""
-        if not self._float.fits(passages):
+        longest = largest_norm(passages)
+        if not self._float.fits(longest):
             return None
+        least = self._errors * longest + self._float.margins(longest)
         found: list[NDArray[np.int64]] = []
         most = MOST_PAIRS * len(passages) * len(self._steps)
         unknown = bool(np.isneginf(floors).any())
@@ -69,14 +71,14 @@ class IntegerScreen:
             some = passages[first : first + at_once]
             codes, step, error = _codes_of(some)
             products = self._product(codes, self._codes)
-            margins = self._lengths * error + self._errors * largest_norm(some) + self._float.margins(some)
+            margins = self._lengths * error + least
             if unknown:
                 floors = np.maximum(floors, self._scores(reached(products, k), step) - margins)
             found.append(np.flatnonzero(products >= self._limits(floors - margins, step)) + first * len(self._steps))
             if sum(map(len, found)) > most:
                 return self._float.pairs(passages, floors, k)
         rows, columns = np.divmod(np.concatenate(found), len(self._steps))
-        return self._sieved(Pairs(rows, columns), passages, floors)
+        return self._sieved(rows, columns, passages, floors, self._float.margins(longest))
 
     def _scores(self, products: NDArray[np.float64], step: float) -> NDArray[np.float64]:
         """t·s·(x·y) from the products, one a query."""
@@ -89,16 +91,21 @@ class IntegerScreen:
         limits: NDArray[np.int32] = np.clip(products, INT32.min, INT32.max).astype(np.int32)
         return limits
 
-    def _sieved(self, pairs: Pairs, passages: NDArray[np.float32], floors: NDArray[np.float64]) -> Pairs:
+    def _sieved(
+        self,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        passages: NDArray[np.float32],
+        floors: NDArray[np.float64],
+        margins: NDArray[np.float64],
+    ) -> Pairs:
         """Those of the pairs that the float32 screen would keep."""
-        limits = floors - self._float.margins(passages)
-        kept = np.empty(len(pairs.passages), dtype=bool)
-        for first in range(0, len(kept), PAIRS_AT_ONCE):
+        scores = np.empty(len(rows), dtype=np.float32)
+        for first in range(0, len(rows), PAIRS_AT_ONCE):
             some = slice(first, first + PAIRS_AT_ONCE)
-            columns = pairs.queries[some]
-            scores = np.einsum("ij,ij->i", passages[pairs.passages[some]], self._queries[columns])
-            kept[some] = scores >= limits[columns]
-        return Pairs(pairs.passages[kept], pairs.queries[kept])
+            scores[some] = np.einsum("ij,ij->i", passages[rows[some]], self._queries[columns[some]])
+        kept = scores >= (floors - margins)[columns]
+        return Pairs(rows[kept], columns[kept], scores[kept], margins)
 
 
 def _codes_of(passages: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float, float]:

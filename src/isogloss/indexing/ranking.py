@@ -61,11 +61,9 @@ def largest(keys: NDArray[np.uint64], k: int) -> NDArray[np.uint64]:
     return keys if columns <= k else np.partition(keys, columns - k, axis=1)[:, columns - k :]
 
 
-def lowest_scores(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """The lowest score of each row of keys, -inf where one of them is `NO_RESULT`."""
-    least = keys.min(axis=1, initial=np.iinfo(np.uint64).max)
-    scores: NDArray[np.float64] = np.where(least == NO_RESULT, -np.inf, _scores_of(least))
-    return scores
+def scores_of(keys: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """The scores of keys, -inf where one is `NO_RESULT`."""
+    return np.where(keys == NO_RESULT, np.float32(-np.inf), _scores_of(keys))
 
 
 def ranked_passages(scores: Mapping[str, float]) -> list[str]:

@@ -31,10 +31,14 @@ class Pairs:
     Attributes:
         passages: Rows in the block.
         queries: Rows among the queries.
+        scores: Their float32 products.
+        margins: By how much these may differ from the exact scores, one a query.
     """
 
     passages: NDArray[np.int64]
     queries: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    margins: NDArray[np.float64]
 
 
 class Screen:
@@ -56,15 +60,13 @@ class Screen:
         self._fits = not len(there) or (there.min() >= LEAST_NORM and there.max() <= LARGEST_NORM)
         self._products = np.empty((0, len(queries)), dtype=np.float32)
 
-    def fits(self, passages: NDArray[np.float32]) -> bool:
-        """Whether no vector is so long or so short that the bound does not hold."""
-        return bool(self._fits) and LEAST_NORM <= largest_norm(passages) <= LARGEST_NORM
+    def fits(self, longest: float) -> bool:
+        """Whether no vector is so long or so short that the bound does not hold, the longest passage being so long."""
+        return bool(self._fits) and LEAST_NORM <= longest <= LARGEST_NORM
 
-    def margins(self, passages: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The bound on the error of a float32 product of each query with any of the passages, shape (queries,)."""
-        margins: NDArray[np.float64] = self._norms * (
-            (2 * passages.shape[1] + 8) * UNIT_ROUNDOFF * largest_norm(passages)
-        )
+    def margins(self, longest: float) -> NDArray[np.float64]:
+        """The bound on the error of a float32 product of each query with passages up to this length, (queries,)."""
+        margins: NDArray[np.float64] = self._norms * ((2 * self.queries.shape[1] + 8) * UNIT_ROUNDOFF * longest)
         return margins
 
     def pairs(self, passages: NDArray[np.float32], floors: NDArray[np.float64], k: int) -> Pairs | None:
@@ -80,10 +82,12 @@ class Screen:
             All pairs whose score can be the floor or more; None where these would be so many, or the vectors so long
             or short, that comparing everything is the better way.
         """
-        if not self.fits(passages):
+        longest = largest_norm(passages)
+        if not self.fits(longest):
             return None
-        margins = self.margins(passages)
+        margins = self.margins(longest)
         found: list[NDArray[np.int64]] = []
+        scores: list[NDArray[np.float32]] = []
         most = MOST_PAIRS * len(passages) * len(self._norms)
         unknown = bool(np.isneginf(floors).any())
         at_once = len(passages) if unknown else ROWS_AT_ONCE  # floors of all rows are higher than those of some
@@ -92,11 +96,13 @@ class Screen:
             if unknown:
                 floors = np.maximum(floors, reached(products, k) - margins)
             limits = np.nextafter((floors - margins).astype(np.float32), np.float32(-np.inf))
-            found.append(np.flatnonzero(products >= limits) + first * len(self._norms))
+            places = np.flatnonzero(products >= limits)
+            found.append(places + first * len(self._norms))
+            scores.append(products.ravel()[places])
             if sum(map(len, found)) > most:
                 return None
         rows, columns = np.divmod(np.concatenate(found), len(self._norms))
-        return Pairs(rows, columns)
+        return Pairs(rows, columns, np.concatenate(scores), margins)
 
     def _product(self, passages: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores of shape (passages, queries), in memory that is used again for the next ones."""

@@ -18,12 +18,15 @@ from isogloss.training.mining.settings import MiningSettings
 PASSAGES = [f"{number:04d}" * 125 for number in range(32)]
 
 
-def cost(rows: int, passages: int, *, done: int = 0, new_bank: bool = False, sample=PASSAGES, **rules) -> Estimate:
+def cost(
+    rows: int, passages: int, *, done: int = 0, new_bank: bool = False, sample=PASSAGES, searched=None, **rules
+) -> Estimate:
     return estimate_cost(
         MiningSettings(rows_at_once=64, block=512, **rules),
         rows=[300] * rows,
         done=done,
         passages=passages,
+        searched=[passages] if searched is None else searched,
         sample=sample,
         dimension=400,
         encode=lambda: None,
@@ -36,6 +39,13 @@ def test_time_follows_rows_and_passages() -> None:
     assert cost(1_000_000, 1_000_000).seconds > 100_000 * cost(1000, 1000, done=900).seconds > 0
 
 
+def test_time_follows_the_passages_of_the_languages_that_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_module, "_search_seconds", lambda queries, block, passages, *sizes: passages)
+    monkeypatch.setattr(cost_module, "_rule_seconds", lambda settings, sample: (0.0, 0.0))
+    assert cost(64, 1000, searched=[20]).seconds == pytest.approx(20, rel=0.01)
+    assert cost(64, 1000, searched=[20, 980]).seconds == pytest.approx(1000, rel=0.01)
+
+
 def test_time_counts_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost_module, "_search_seconds", lambda *sizes: 0.0)
     monkeypatch.setattr(cost_module, "_rule_seconds", lambda settings, sample: (0.001, 0.01))
@@ -46,7 +56,7 @@ def test_time_counts_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cost(1000, 50, done=1000).seconds == 0
 
 
-@pytest.mark.parametrize(("blocks", "expected"), [(0.5, 0.5), (1, 1.0), (3, 1.2), (101, 11.0)])
+@pytest.mark.parametrize(("blocks", "expected"), [(0.5, 1.0), (1, 1.0), (3, 1.2), (101, 11.0)])
 def test_later_blocks_count_for_what_they_take(monkeypatch: pytest.MonkeyPatch, blocks: float, expected: float) -> None:
     clock = [0.0]
 
@@ -55,7 +65,7 @@ def test_later_blocks_count_for_what_they_take(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(cost_module, "search", search)
     monkeypatch.setattr(cost_module.time, "perf_counter", lambda: clock[0])
-    assert cost_module._search_seconds(4, 8, blocks, 2, 3) == pytest.approx(expected)
+    assert cost_module._search_seconds(4, 8, 8 * blocks, 2, 3) == pytest.approx(expected)
 
 
 def test_long_texts_take_longer() -> None:

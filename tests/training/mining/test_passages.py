@@ -4,9 +4,12 @@
 2. Ranks are counted within the languages that a share asks for, and every share comes from its languages.
 3. The positive's score has the very bits that a search gives it: a fraction of 1 leaves out what scores above it.
 4. A near duplicate of the row's passage is drawn for no row, and another candidate takes its place.
+5. What a row is said to be compared with is what its searches may find.
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,8 +17,9 @@ import pytest
 from isogloss import Bank, Retriever, Text
 from isogloss.records import Row
 from isogloss.training.mining import KnownAnswers, MiningSettings, PassageMiner
+from isogloss.training.mining import passages as passages_module
 from isogloss.training.mining.known_answers import NEAR_DUPLICATE
-from isogloss.training.mining.passages import paired_scores
+from isogloss.training.mining.passages import paired_scores, searched
 from tests.conftest import TINY_TEXTS
 
 WORDS = sorted({word for text in TINY_TEXTS for word in text.split()})
@@ -93,6 +97,20 @@ def test_ranks_are_within_the_languages(retriever, bank, share, allowed):
         gold = next(text.id for text in PASSAGES if text.text == row.passage)
         expected = [(name, rank) for rank, name in enumerate(ids, 1) if 2 <= rank <= 9 and name != gold][:4]
         assert [(negative.id, negative.rank) for negative in selection.negatives] == expected
+
+
+@pytest.mark.parametrize("share", ["same", "other", "any", "query", "ru", "fr"])
+def test_as_many_are_compared_as_may_be_found(retriever, bank, monkeypatch, share):
+    compared = []
+
+    def counted(queries, names, passages, *, k, block, allowed, order):
+        compared.append(len(names) * (len(passages.ids) if allowed is None else int(allowed.sum())))
+        return {name: {} for name in names}
+
+    monkeypatch.setattr(passages_module, "search", counted)
+    miner(retriever, bank, languages={share: 1}).mine(ROWS)
+    counts = Counter(text.language or "" for text in PASSAGES)
+    assert searched(ROWS, counts, MiningSettings(languages={share: 1})) == [sum(compared) / len(ROWS)]
 
 
 def test_shares_of_languages(retriever, bank):

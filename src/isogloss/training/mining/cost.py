@@ -64,6 +64,7 @@ def estimate_cost(
     rows: Sequence[int],
     done: int,
     passages: int,
+    searched: Sequence[float],
     sample: Sequence[str],
     dimension: int,
     encode: Callable[[], Any],
@@ -75,7 +76,8 @@ def estimate_cost(
         settings: How many negatives, from how many ranks, how much at once.
         rows: Bytes of the texts of each row.
         done: Rows that are mined already.
-        passages: Passages that are searched.
+        passages: All passages.
+        searched: Passages that a row is compared with on average, for each set of languages that it searches.
         sample: Texts of some of the passages.
         dimension: Length of a vector.
         encode: Encodes `SAMPLE` queries, or all where there are fewer.
@@ -86,11 +88,11 @@ def estimate_cost(
     encoding = (time.perf_counter() - began) / max(min(SAMPLE, len(rows)), 1)
     at_once = max(min(settings.rows_at_once, len(rows)), 1)
     block = max(min(settings.block, passages), 1)
-    searching = _search_seconds(at_once, block, passages / block, dimension, settings.ranks[1]) / at_once
+    searching = sum(_search_seconds(at_once, block, some, dimension, settings.ranks[1]) for some in searched) / at_once
     reading, comparing = _rule_seconds(settings, sample)
     window = settings.ranks[1] - settings.ranks[0] + 1
     compared = min(settings.negatives, window * len(settings.languages)) if settings.near_duplicate <= 1 else 0
-    of_row = encoding + searching * len(settings.languages) + comparing * compared
+    of_row = encoding + searching + comparing * compared
     seconds = (len(rows) - done) * of_row + (len(rows) + passages) * reading * (done < len(rows))
     passage_bytes = sum(len(text.encode()) for text in sample) / max(len(sample), 1)
     negatives = len(rows) * settings.negatives * passage_bytes
@@ -113,13 +115,15 @@ def estimate_cost(
     )
 
 
-def _search_seconds(queries: int, block: int, blocks: float, dimension: int, k: int) -> float:
-    """Time of a search over so many blocks, from searches among made-up vectors of one block and of a few.
+def _search_seconds(queries: int, block: int, passages: float, dimension: int, k: int) -> float:
+    """Time of a search over so many passages, from searches among made-up vectors of one block and of a few.
 
     The first block costs most: later ones are held to what the best so far have reached.
     """
     generator = np.random.default_rng(0)
-    few = min(FEW_BLOCKS, math.ceil(blocks))
+    block = max(min(block, math.ceil(passages)), 1)
+    blocks = passages / block
+    few = max(min(FEW_BLOCKS, math.ceil(blocks)), 1)
     vectors = generator.standard_normal((queries + few * block, dimension)).astype(np.float32)
     names = [str(number) for number in range(max(queries, few * block))]
 

@@ -7,7 +7,7 @@ grows with the rows and ranks that are mined at once, not with the bank's vector
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from isogloss.engines.bank import Bank
 from isogloss.indexing.exact import search
 from isogloss.indexing.fixed_point import exact_pair_scores, fixed_point
+from isogloss.indexing.ranking import PassageOrder
 from isogloss.models.retriever import Retriever
 from isogloss.records import Row, Text
 from isogloss.training.mining.known_answers import CACHED_TEXTS, KnownAnswers, letters, text_key
@@ -42,7 +43,8 @@ class PassageMiner:
         self.known = known
         self.settings = settings
         self.text = lru_cache(maxsize=CACHED_TEXTS)(bank.text)
-        self._counts = {name: part for name, part in shares(settings.negatives, settings.languages).items() if part}
+        self._counts = _counts(settings)
+        self._order = PassageOrder(bank.ids)
         self._languages = np.asarray([language or "" for language in bank.languages], dtype=object)
 
     def mine(self, rows: Sequence[Row]) -> list[Selection]:
@@ -113,9 +115,36 @@ class PassageMiner:
                 k=self.settings.ranks[1],
                 block=self.settings.block,
                 allowed=allowed,
+                order=self._order,
             )
             ranked.update({place: list(run[str(place)].items()) for place in places})
         return ranked
+
+
+def searched(rows: Sequence[Row], passages: Mapping[str, int], settings: MiningSettings) -> list[float]:
+    """Passages that a row is compared with on average, for each set of languages that rows search.
+
+    Args:
+        rows: The rows.
+        passages: How many there are of each language.
+        settings: Which sets.
+    """
+    total = sum(passages.values())
+    means = []
+    for name in _counts(settings):
+        wanted = Counter(_wanted(row, name) for row in rows)
+        compared = sum(
+            times
+            * (total if name == "any" else passages.get(language, 0) if inside else total - passages.get(language, 0))
+            for (language, inside), times in wanted.items()
+        )
+        means.append(compared / max(len(rows), 1))
+    return means
+
+
+def _counts(settings: MiningSettings) -> dict[str, int]:
+    """Negatives of a row from each set of languages."""
+    return {name: part for name, part in shares(settings.negatives, settings.languages).items() if part}
 
 
 def row_key(row: Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from isogloss.records import Row, Text
 from isogloss.training.mining.clear import QueryMiner, pair_questions
 from isogloss.training.mining.cost import SAMPLE, Estimate, estimate_cost
 from isogloss.training.mining.known_answers import KnownAnswers, text_key
-from isogloss.training.mining.passages import PassageMiner
+from isogloss.training.mining.passages import PassageMiner, searched
 from isogloss.training.mining.report import UNKNOWN_LANGUAGE, MiningReport, Tallies, Tally, joined
 from isogloss.training.mining.selection import Selection
 from isogloss.training.mining.settings import MiningSettings
@@ -248,13 +249,15 @@ def _estimate(
     """Encodes a sample of the queries, searches a block of made-up vectors, and multiplies."""
     bank = _opened(task, retriever) if passages is None else None
     texts = itertools.islice(bank.texts(), SAMPLE) if bank is not None else (passages or ())[:SAMPLE]
+    languages = bank.languages if bank is not None else [text.language for text in passages or ()]
     # The first texts of all wait for the tokenizer to be read, which is no part of what a row costs.
     retriever.encode_query([row.query for row in rows[-SAMPLE:]])
     return estimate_cost(
         task.settings,
         rows=[len(row.query.encode()) + len(row.passage.encode()) for row in rows],
         done=done,
-        passages=len(bank) if bank is not None else len(passages or ()),
+        passages=len(languages),
+        searched=searched(rows, Counter(language or "" for language in languages), task.settings),
         sample=[retriever.passage.whole_text(text) for text in texts],
         dimension=retriever.dimension,
         encode=lambda: retriever.encode_query([row.query for row in rows[:SAMPLE]]),

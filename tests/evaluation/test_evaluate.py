@@ -3,7 +3,7 @@
 1. Every cell equals pytrec_eval's mean over the written TREC run, to 1e-9, under judgements made here by hand.
 2. Every text is encoded once, however many pairs there are.
 3. A pool is searched alone.
-4. BM25 stands beside the retriever in one table, within one language only.
+4. BM25 stands beside the retriever, within a language and across: what both languages write alike it finds.
 5. What is written is complete or not there; nothing that exists is lost.
 """
 
@@ -105,12 +105,16 @@ def test_bm25_stands_in_the_same_table(tmp_path: Path) -> None:
     result = evaluate(HashingRetriever(), parallel_set(), bm25=True, name="hashing", out=tmp_path / "out")
     baseline = result.baseline
     assert baseline is not None
-    assert all(bool(cell.blank) == (query != passage) for (query, passage), cell in _by_pair(baseline))
-    assert baseline.summary("same", "nDCG@10").counted == 3
+    assert list(baseline.cells) == list(result.cells) and not any(cell.blank for cell in baseline.cells.values())
     grid = language_grid(result, "nDCG@10")
     assert grid.header == ("", "queries", "same", "to-en", "from-en", "BM25 same")
     report = (tmp_path / "out" / "matrix.md").read_text(encoding="utf-8")
     assert "BM25 same" in report and "| macro mean |" in report
+    assert [grid.title.partition(" on ")[0] for grid in evaluation_grids(result)[:2]] == [
+        "nDCG@10 of hashing",
+        "nDCG@10 of BM25",
+    ]
+    assert evaluation_grids(result)[1].header == ("", "queries", "same", "to-en", "from-en")
     assert all(grid.rich().row_count == len(grid.rows) + len(grid.totals) for grid in evaluation_grids(result))
 
 
@@ -153,5 +157,25 @@ def test_a_set_without_languages_is_measured() -> None:
     assert evaluate(HashingRetriever(), bare).cells["und-und"].queries == 20
 
 
-def _by_pair(evaluation: object) -> list[tuple[tuple[str, str], object]]:
-    return [((cell.pair.query_language, cell.pair.passage_language), cell) for cell in evaluation.cells.values()]
+def test_bm25_finds_across_languages_what_both_write_alike() -> None:
+    names = ("Beyoncé", "Denver", "Sulina", "1908")
+    passages = [Text(f"p{row}.{tag}", f"{tag} {name}", tag) for tag in ("en", "ro") for row, name in enumerate(names)]
+    queries = [Text(f"q{row}.ro", f"cine este {name}?", "ro") for row, name in enumerate(names)]
+    queries.append(Text("q4.ro", "unde?", "ro"))
+    qrels = {f"q{row}.ro": {f"p{row % 4}.en": 1} for row in range(5)}
+    found = EvalSet("names", tuple(queries), tuple(passages), qrels)
+    baseline = evaluate(HashingRetriever(), found, pairs="ro-en,mixed", measures="RR@10", bm25=True).baseline
+    assert baseline is not None
+    values = baseline.cells["ro-en"].per_query["RR@10"]
+    assert values == {"q0.ro": 1.0, "q1.ro": 1.0, "q2.ro": 1.0, "q3.ro": 1.0, "q4.ro": 0.0}
+    assert baseline.cells["ro-en"].unanswered == 1  # no term is shared: no results
+    assert not baseline.cells["ro-mixed"].blank
+
+
+def test_bm25_makes_the_index_of_a_pair_from_its_own_passages() -> None:
+    found = parallel_set()
+    together = evaluate(HashingRetriever(), found, pairs="all", bm25=True).baseline
+    assert together is not None
+    for pair, cell in together.cells.items():
+        alone = evaluate(HashingRetriever(), found, pairs=pair, bm25=True).baseline
+        assert alone is not None and alone.cells[pair] == cell

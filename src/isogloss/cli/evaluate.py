@@ -55,7 +55,7 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for runs, scores and tables.")],
     pairs: PairsOption = None,
     bank: Annotated[Path | None, typer.Option("--bank", help="Passage vectors of this model, made before.")] = None,
-    bm25: Annotated[bool, typer.Option("--bm25", help="Measure BM25 beside it, within each language.")] = False,
+    bm25: Annotated[bool, typer.Option("--bm25", help="Measure BM25 beside it, on the same pairs.")] = False,
     system: Annotated[
         SystemName, typer.Option("--system", help="The model alone, or fused with BM25: dense or hybrid.")
     ] = SystemName.DENSE,

@@ -82,7 +82,7 @@ def matrix_grid(evaluation: Evaluation, measure: str) -> Grid:
 
 
 def language_grid(evaluation: Evaluation, measure: str) -> Grid:
-    """One row per language, one column per group of pairs, with intervals; BM25 beside it where it was measured."""
+    """One row per language, one column per group of pairs, with intervals; BM25 beside `same` where it was measured."""
     groups = [group for group in evaluation.groups if is_by_language(group.name)]
     columns: list[tuple[str, Evaluation, str]] = [(group.name, evaluation, group.name) for group in groups]
     if evaluation.baseline and any(group.name == "same" for group in groups):
@@ -104,11 +104,17 @@ def language_grid(evaluation: Evaluation, measure: str) -> Grid:
 
 
 def evaluation_grids(evaluation: Evaluation) -> list[Grid]:
-    """The tables of every measure: by language where the pairs allow it, and the matrix."""
+    """The tables of every measure: by language where the pairs allow it, and the matrix.
+
+    BM25 has a table of its own where languages were crossed: beside the model's columns it would be too wide to read.
+    """
     grids = []
+    names = [group.name for group in evaluation.groups if is_by_language(group.name)]
     for measure in evaluation.measures:
-        if any(is_by_language(group.name) for group in evaluation.groups):
+        if names:
             grids.append(language_grid(evaluation, measure))
+        if evaluation.baseline and set(names) - {"same"}:
+            grids.append(language_grid(evaluation.baseline, measure))
         grids.append(matrix_grid(evaluation, measure))
     return grids
 

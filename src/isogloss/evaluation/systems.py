@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from isogloss.evaluation.pairs import MIXED, Pair
+from isogloss.evaluation.pairs import Pair
 from isogloss.indexing.exact import VectorTable, search
 from isogloss.indexing.lexical import LexicalIndex
 from isogloss.indexing.search_index import CANDIDATES, fused
@@ -81,7 +81,10 @@ class DenseSystem:
 
 
 class LexicalSystem:
-    """BM25 with terms by script. It has nothing to say across languages.
+    """BM25 with terms by script, within a language and across.
+
+    A query is cut by the scripts that it is written in, as the passages are, and no rule looks at a language. So a pair
+    of languages is searched like one language: what both sides share, names, numbers and related words, is found.
 
     Args:
         parts: Whether the parts of words are terms beside the words.
@@ -91,22 +94,27 @@ class LexicalSystem:
 
     def __init__(self, *, parts: bool = True) -> None:
         self._parts = parts
+        self._last: tuple[list[Text], LexicalIndex] | None = None
 
     def refusal(self, pair: Pair) -> str:
-        """Why a pair of different languages is left out."""
-        if pair.passage_language == MIXED or pair.query_language != pair.passage_language:
-            return "BM25 is measured within one language"
+        """Empty: a query without a shared term has no results and counts 0."""
         return ""
 
     def prepare(self, queries: Sequence[Text], passages: Sequence[Text]) -> None:
-        """Does nothing: an index is made for each pair."""
+        """Does nothing: an index is made where it is searched."""
 
     def search(self, eval_set: EvalSet, k: int) -> Run:
         """Finds the k best passages of each query within its pool, by BM25."""
         run: dict[str, dict[str, float]] = {}
         for queries, passages in _pools(eval_set):
-            run |= LexicalIndex(passages, parts=self._parts).search(queries, k=k)
+            run |= self._index(passages).search(queries, k=k)
         return run
+
+    def _index(self, passages: list[Text]) -> LexicalIndex:
+        """The index of the passages; the last one is kept, for the next query language often asks the same."""
+        if self._last is None or self._last[0] != passages:
+            self._last = passages, LexicalIndex(passages, parts=self._parts)
+        return self._last[1]
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,7 @@ class HybridSystem:
         self._settings = settings
 
     def refusal(self, pair: Pair) -> str:
-        """Empty: across languages BM25 adds names and numbers."""
+        """Empty: both parts answer every pair."""
         return ""
 
     def prepare(self, queries: Sequence[Text], passages: Sequence[Text]) -> None:

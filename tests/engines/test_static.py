@@ -119,7 +119,11 @@ def test_broken_folders_are_refused(tiny_static, tmp_path):
         StaticEngine.load(folder)
     folder = copy("tokenizer")
     (folder / "tokenizer.json").write_text(json.dumps({"version": "1.0"}))
-    with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read"):
+    with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read[^$]*\nCopy the whole model folder"):
+        StaticEngine.load(folder)
+    folder = copy("named otherwise")
+    save_file({"table": np.zeros((7, 24), dtype=np.float32)}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=r"it has: table\)\nSave the static model with"):
         StaticEngine.load(folder)
     folder = copy("mixed")
     save_file({"embedding.weight": np.zeros((7, 24), dtype=np.float32)}, folder / "model.safetensors")

@@ -50,6 +50,13 @@ def test_vectors_are_those_of_sentence_transformers(modules, include_prompt, mod
     assert tower.dimension == vectors.shape[1] == (64 if isinstance(mode, tuple) else 32)
 
 
+def test_a_model_that_does_not_say_its_dimension_is_refused_with_a_next_step(tower):
+    lengthless = TorchTower(list(tower.encoder))
+    lengthless.encoder = torch.nn.Sequential(torch.nn.Identity())
+    with pytest.raises(ModelError, match=r"its modules: Identity\)\nEnd it with"):
+        _ = lengthless.dimension
+
+
 def test_static_vectors_are_those_of_sentence_transformers():
     modules = static_modules()
     tower = TorchTower(modules, prompt="query: ")
@@ -95,7 +102,7 @@ def test_progress_counts_texts_and_tokens(tower):
 
 def test_counts_and_truncation(tower):
     encoded = TorchEngine(tower).encode(TEXTS)
-    assert encoded.token_counts.tolist() == tower.token_counts(TEXTS)
+    assert encoded.token_counts.tolist() == tower.tokenize(TEXTS).counts
     assert encoded.truncated.tolist() == [len(tower.tokenizer("query: " + text)["input_ids"]) > 32 for text in TEXTS]
     assert encoded.truncated.any() and not encoded.truncated.all()
     assert max(encoded.token_counts) == tower.max_length == 32

@@ -154,6 +154,7 @@ def test_a_sabotaged_weight_is_refused_and_nothing_is_left(request, tmp_path, mo
     with pytest.raises(ParityError) as caught:
         exported(request.getfixturevalue(name), tmp_path, format_)
     assert {fault.where for fault in caught.value.faults} <= set(LANGUAGES) and caught.value.faults
+    assert "higher precision" in caught.value.next_step and "least_cosine" in caught.value.next_step
     assert list(tmp_path.iterdir()) == []
 
 
@@ -277,6 +278,19 @@ def test_refusals(tiny_static, tiny_transformer, tmp_path):
             Retriever.load(tiny_transformer, engine=format_)
     with pytest.raises(UsageError, match="between 0 and 1"):
         ParityLimits(float("nan"), 2)
+
+
+def test_a_foreign_graph_and_a_broken_tokenizer_say_what_to_do(tiny_transformer, tmp_path):
+    _, copy = exported(tiny_transformer, tmp_path)
+
+    class Foreign:
+        inputs, outputs = ("pixel_values", "input_ids"), {"last_hidden_state": 32}
+
+    with pytest.raises(ModelError, match=r"inputs pixel_values; known are input_ids[^$]*\nExport the model by"):
+        ExportedEngine(copy.passage.engine.tower, Foreign())
+    (tmp_path / "out" / "tokenizer.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read[^$]*\nCopy the whole model folder again"):
+        Retriever.load(tmp_path / "out")
 
 
 def test_parity_tells_a_language_from_the_others(tiny_static):

@@ -68,7 +68,10 @@ class ExportedEngine:
         self._output = next((name for name in wanted if name in graph.outputs), next(iter(graph.outputs)))
         foreign = sorted(set(graph.inputs) - set(INPUTS))
         if foreign:
-            raise ModelError(f"{tower.path} wants the inputs {', '.join(foreign)}; known are {', '.join(INPUTS)}")
+            raise ModelError(
+                f"{tower.path} wants the inputs {', '.join(foreign)}; known are {', '.join(INPUTS)}",
+                next_step="Export the model by isogloss export, or load the one it was made from with engine='torch'.",
+            )
 
     @cached_property
     def dimension(self) -> int:

@@ -77,7 +77,9 @@ def read_exported_tower(path: Path, folder: Path, pooling: Pooling | None, note:
     try:
         tokenizer = Tokenizer.from_file(str(place))
     except Exception as broken:  # tokenizers raises plain Exception
-        raise ModelError(f"{place} cannot be read: {broken}") from broken
+        raise ModelError(
+            f"{place} cannot be read: {broken}", next_step="Copy the whole model folder again."
+        ) from broken
     tokenizer.no_padding()
     tower = ExportedTower(path, tokenizer, pooling, note=note)
     if pooling is None:

@@ -79,7 +79,9 @@ class StaticEngine:
         try:
             tokenizer = TokenizerFile(tokenizer_path.read_text(encoding="utf-8"), noted)
         except Exception as broken:  # tokenizers raises plain Exception
-            raise ModelError(f"{tokenizer_path} cannot be read: {broken}") from broken
+            raise ModelError(
+                f"{tokenizer_path} cannot be read: {broken}", next_step="Copy the whole model folder again."
+            ) from broken
         return cls(table, tokenizer, prompt=prompt)
 
     @property
@@ -239,7 +241,10 @@ def _read_table(path: Path) -> NDArray[np.floating] | ByteTable:
     if "embedding.weight" in tensors:
         return _floating(tensors["embedding.weight"])
     if "embeddings" not in tensors:
-        raise ModelError(f"{path} has no tensor 'embedding.weight' (it has: {', '.join(sorted(tensors))})")
+        raise ModelError(
+            f"{path} has no tensor 'embedding.weight' or 'embeddings' (it has: {', '.join(sorted(tensors)) or 'none'})",
+            next_step="Save the static model with isogloss, sentence-transformers or model2vec, and load that folder.",
+        )
     if "mapping" in tensors:
         tensors["embeddings"] = tensors["embeddings"][tensors["mapping"]]
     in_bytes = from_files(tensors["embeddings"], tensors.get("weights"))

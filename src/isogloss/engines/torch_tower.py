@@ -98,7 +98,11 @@ class TorchTower(nn.Module):
                     return int(dimension)
             if isinstance(module, Pooling):
                 return int(module.pooling_output_dimension)
-        raise ModelError("The model does not say how long its vectors are")
+        kinds = ", ".join(type(module).__name__ for module in self.encoder)
+        raise ModelError(
+            f"The model does not say how long its vectors are (its modules: {kinds})",
+            next_step="End it with sentence-transformers' Pooling or Dense, save it, and load the folder.",
+        )
 
     @property
     def max_length(self) -> int | None:
@@ -182,10 +186,6 @@ class TorchTower(nn.Module):
     def features(self, texts: Sequence[str]) -> dict[str, Any]:
         """Model inputs of `texts`: prompt added, truncated, padded together, on the device of the tower."""
         return self.collate(self.tokenize(texts), range(len(texts)))
-
-    def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens per text, prompt and special tokens included, after truncation."""
-        return self.tokenize(texts).counts
 
     def whole_token_counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens per text, prompt and special tokens included, before truncation."""

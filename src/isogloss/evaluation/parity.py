@@ -17,6 +17,10 @@ from isogloss.models.retriever import Retriever
 from isogloss.records import EvalSet, Text
 
 MEASURE = "nDCG@10"
+REFUSED = (
+    "Export it in a higher precision: without --int8, and for OpenVINO with --set precision=float32. Or, if the "
+    "languages named can bear the difference, allow it: --set least_cosine=… or --set largest_change=…."
+)
 UNKNOWN_LANGUAGE = "unknown"
 
 
@@ -102,7 +106,7 @@ class ParityReport:
         Raises:
             ParityError: With all languages that are not.
         """
-        raise_faults(ParityError, f"{subject} differs from its original on {self.data}", self.faults)
+        raise_faults(ParityError, f"{subject} differs from its original on {self.data}", self.faults, REFUSED)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

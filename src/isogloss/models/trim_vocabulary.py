@@ -33,6 +33,11 @@ from isogloss.records import Text
 MOST_DIFFERENCE = 1e-6
 ENCODED_PER_LANGUAGE = 32  # texts of a transformer whose vectors are compared; of a static model all are
 TEXTS_PER_BATCH = 256
+CUT_OTHERWISE = "Nothing was written. Keep more pieces (keep='characters'), or leave the texts named out of the corpus."
+OTHER_VECTORS = (
+    "Nothing was written. Save the model again with sentence-transformers and trim that; if it is refused again, use "
+    "it untrimmed and report the model."
+)
 TABLE = re.compile(
     r"(^|\.)(embedding|word_embeddings|embed_tokens|tok_embeddings|wte|shared|lm_head|predictions\.decoder|decoder)"
     r"\.(weight|bias)$|(^|\.)predictions\.bias$|^embeddings$|^weights$"
@@ -224,7 +229,10 @@ def _write_tables(before: Path, after: Path, config: dict[str, Any], trimmed: Tr
             and tensor["shape"][0] == config.get("vocab_size", tensor["shape"][0])
         }
         if any(header[name]["shape"][0] <= int(trimmed.old_ids[-1]) for name in tables):
-            raise ModelError(f"{path} has fewer rows than the tokenizer beside it has pieces")
+            raise ModelError(
+                f"{path} has fewer rows than the tokenizer beside it has pieces",
+                next_step="The two files are not of one model: save the model again, or copy its whole folder again.",
+            )
         copy_rows(path, after / path.name, dict.fromkeys(tables, trimmed.old_ids))
         done = done or bool(tables)
     if not done:
@@ -285,13 +293,13 @@ def _prove(
         if differs
     ]
     if strict:
-        raise_faults(ParityError, "The trimmed model", faults, "Nothing was written.")
+        raise_faults(ParityError, "The trimmed model", faults, CUT_OTHERWISE)
     inside = [text for text, differs in zip(corpus, outside, strict=True) if not differs]
     vectors, difference = _compare_vectors(original, Retriever.load(folder, on_overflow="ignore", device="cpu"), inside)
     if difference > MOST_DIFFERENCE:
         raise ParityError(
             f"The trimmed model gives vectors that differ by {difference:.2g} (allowed: {MOST_DIFFERENCE:g})",
-            next_step="Nothing was written.",
+            next_step=OTHER_VECTORS,
         )
     return TrimReport(
         places=tuple(

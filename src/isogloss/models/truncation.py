@@ -57,10 +57,3 @@ class TruncationReport:
             for (role, language), count in sorted(self.counts.items())
             if count.truncated
         ]
-
-    def as_dict(self) -> dict[str, dict[str, dict[str, int]]]:
-        """Counts by role, then language, for a JSON report."""
-        report: dict[str, dict[str, dict[str, int]]] = {}
-        for (role, language), count in sorted(self.counts.items()):
-            report.setdefault(role, {})[language] = {"texts": count.texts, "truncated": count.truncated}
-        return report

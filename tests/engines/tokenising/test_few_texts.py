@@ -60,7 +60,7 @@ def test_it_is_read_whole_where_there_is_more_to_cut(whole):
         again.prove(texts, ["en", "de"])
         assert again.ids(texts).lists() == own_ids(whole, texts)
         assert is_read(file) == (call == few_texts.FEW_CALLS)
-    assert again.is_quick
+    assert again._quick is not None
 
 
 @pytest.mark.parametrize("change", ["added", "bytes", "BPE"])

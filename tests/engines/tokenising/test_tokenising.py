@@ -4,8 +4,9 @@
    space of every kind, combining signs, unknown characters, reserved signs, very long words.
 2. They do not depend on what was cut before, nor on what was forgotten, nor on the size of blocks.
 3. Unigram paths that are equally good, or nearly, are cut as the tokenizer cuts them.
-4. A tokenizer that looks beyond white space is left to itself; one that differs on the user's texts is found out, the
-   language is named, and the ids are right all the same.
+4. A tokenizer that looks beyond white space is left to itself, and one line says so; one that differs on the user's
+   texts is found out, the language is named, and the ids are right all the same. Added tokens that are looked for in
+   the raw text leave the other chunks to the cutter; of those that are not, one line tells.
 5. Truncation of the tokenizer does not count; what is remembered is bounded.
 """
 
@@ -56,6 +57,14 @@ def own_ids(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     return [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
 
 
+def is_quick(quick: TextTokenizer) -> bool:
+    return quick._quick is not None
+
+
+def cuts_in_bulk(quick: TextTokenizer) -> bool:
+    return is_quick(quick) and quick._quick.cutter is not None
+
+
 def many_texts(seed: int, number: int = 60) -> list[str]:
     generator = random.Random(seed)
     words = [word for text in [*TINY_TEXTS, *HOSTILE] for word in text.split()] + ["\n", "\x1c", "\u3000", "\u0301"]
@@ -84,7 +93,7 @@ def test_the_cutter_gives_the_ids_of_a_folding_tokenizer(folded, monkeypatch):
     quick = TextTokenizer(folded)
     texts = [*TINY_TEXTS, *HOSTILE, *many_texts(2, 200)]
     assert quick.ids(texts).lists() == own_ids(folded, texts)
-    assert quick.is_quick and quick.cuts_in_bulk
+    assert cuts_in_bulk(quick)
 
 
 def test_the_cutter_alone_gives_the_ids_of_nearly_all_chunks(folded):
@@ -194,14 +203,52 @@ def beyond_white_space() -> dict[str, Tokenizer]:
 
 
 @pytest.mark.parametrize("name", sorted(beyond_white_space()))
-def test_tokenizers_that_look_beyond_white_space_are_left_to_themselves(name):
+def test_tokenizers_that_look_beyond_white_space_are_left_to_themselves(name, caplog):
     tokenizer = beyond_white_space()[name]
     with pytest.raises(NotExpressible):
         ChunkTokenizer(tokenizer)
     texts = ["a b", "ab  b a", "", "b"] * 3
     quick = TextTokenizer(tokenizer)
-    assert quick.ids(texts).lists() == own_ids(tokenizer, texts)
-    assert not quick.is_quick
+    with caplog.at_level(logging.INFO, logger="isogloss"):
+        for _ in range(2):
+            assert quick.ids(texts).lists() == own_ids(tokenizer, texts)
+    assert not is_quick(quick)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "Every text is cut by the tokenizer itself" in caplog.text
+
+
+def with_added_tokens(tokenizer: Tokenizer, *tokens: AddedToken) -> Tokenizer:
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    copy.add_tokens(list(tokens))
+    return copy
+
+
+def test_added_tokens_leave_the_other_chunks_to_the_cutter(folded, monkeypatch, caplog):
+    monkeypatch.setattr(chunks, "CHARACTERS_WORTH_A_CUTTER", 0)
+    monkeypatch.setattr(chunks, "FEW_CHARACTERS", 0)
+    mask = AddedToken("<mask>", normalized=False, special=True, lstrip=True)
+    tokenizer = with_added_tokens(folded, mask, AddedToken("+ship", normalized=False, single_word=True))
+    quick = TextTokenizer(tokenizer)
+    odd = ["ship <mask> ship", "a<mask>b +ship +ships x+ship", "＜mask＞ <MASK> ﹢ship"]
+    texts = [*odd, *TINY_TEXTS, *HOSTILE, *many_texts(7, 200), *odd]
+    with caplog.at_level(logging.INFO, logger="isogloss"):
+        assert quick.ids(texts).lists() == own_ids(tokenizer, texts)
+    assert cuts_in_bulk(quick) and not caplog.records
+    _, refused = quick._quick.cutter.cut(["ship", "a<mask>b", "ships", "+ships"])
+    assert refused == [1, 3]
+
+
+def test_an_added_token_that_the_normaliser_may_make_is_told_of_once(folded, monkeypatch, caplog):
+    monkeypatch.setattr(chunks, "CHARACTERS_WORTH_A_CUTTER", 0)
+    tokenizer = with_added_tokens(folded, AddedToken("lighthouse", normalized=True))
+    quick = TextTokenizer(tokenizer)
+    texts = [*TINY_TEXTS, *HOSTILE, "LightHouse ｌighthouse"] * 3
+    with caplog.at_level(logging.INFO, logger="isogloss"):
+        for _ in range(2):
+            assert quick.ids(texts).lists() == own_ids(tokenizer, texts)
+    assert is_quick(quick) and not cuts_in_bulk(quick)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and "'lighthouse'" in record.getMessage()
 
 
 def test_a_difference_on_the_users_texts_is_found_and_named(folded, monkeypatch, caplog):
@@ -218,7 +265,7 @@ def test_a_difference_on_the_users_texts_is_found_and_named(folded, monkeypatch,
     with caplog.at_level(logging.WARNING):
         quick.prove(["ship", "ship แม่น้ำ"], ["en", "th"])
         assert quick.ids(texts).lists() == own_ids(folded, texts)
-    assert "a text in th" in caplog.text and not quick.cuts_in_bulk and quick.is_quick
+    assert "a text in th" in caplog.text and not cuts_in_bulk(quick) and is_quick(quick)
 
 
 def test_a_cutter_that_begins_later_is_held_to_the_same_texts(folded, monkeypatch, caplog):
@@ -226,12 +273,12 @@ def test_a_cutter_that_begins_later_is_held_to_the_same_texts(folded, monkeypatc
     right = UnigramCutter.cut
     quick = TextTokenizer(folded)
     quick.prove(["ship แม่น้ำ"], ["th"])
-    assert quick.is_quick and not quick.cuts_in_bulk
+    assert is_quick(quick) and not cuts_in_bulk(quick)
     monkeypatch.setattr(UnigramCutter, "cut", lambda *given: (right(*given)[0] * 0, right(*given)[1]))
     texts = many_texts(6, 40)
     with caplog.at_level(logging.WARNING):
         assert quick.ids(texts).lists() == own_ids(folded, texts)
-    assert "a text in th" in caplog.text and not quick.cuts_in_bulk
+    assert "a text in th" in caplog.text and not cuts_in_bulk(quick)
 
 
 def test_a_text_that_is_refused_leaves_the_others_right(folded):
@@ -265,7 +312,7 @@ def test_a_tokenizer_that_differs_by_chunks_is_given_up(folded, monkeypatch, cap
     with caplog.at_level(logging.WARNING):
         quick.prove(list(TINY_TEXTS), ["de"] * len(TINY_TEXTS))
         assert quick.ids(list(TINY_TEXTS)).lists() == own_ids(folded, list(TINY_TEXTS))
-    assert "a text in de" in caplog.text and not quick.is_quick
+    assert "a text in de" in caplog.text and not is_quick(quick)
 
 
 def test_every_language_is_proved_once(folded, monkeypatch):

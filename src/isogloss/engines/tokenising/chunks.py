@@ -7,6 +7,8 @@ chunks one after the other, and most chunks of a text have been met before.
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -21,6 +23,7 @@ from isogloss.engines.tokenising.locality import spaces_that_join
 from isogloss.engines.tokenising.patterns import NotExpressible
 from isogloss.engines.tokenising.unigram import UnigramCutter
 
+LOGGER = logging.getLogger("isogloss")
 Kind = TypeVar("Kind", np.int32, np.int64)
 
 MOST_CHUNKS = 200_000
@@ -58,13 +61,21 @@ class Ids:
 class ChunkCutter:
     """Cuts chunks into the ids of a Unigram tokenizer, many at once and without it.
 
+    Chunks in which an added token occurs are left to the tokenizer.
+
     Raises:
         NotExpressible: If some part of the tokenizer is of a kind that is not known here.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        if type(tokenizer.model).__name__ != "Unigram" or tokenizer.get_added_tokens_decoder():
-            raise NotExpressible("the tokenizer is no Unigram model without added tokens")
+        if not is_unigram(tokenizer):
+            raise NotExpressible("the tokenizer is no Unigram model")
+        added = tokenizer.get_added_tokens_decoder().values()
+        for token in added:
+            # Such a token may come about by the normaliser, where it cannot be seen in the chunk.
+            if token.normalized and tokenizer.normalizer is not None:
+                raise NotExpressible(f"the added token {token.content!r} is looked for in normalised text")
+        self._added = re.compile("|".join(re.escape(token.content) for token in added)) if added else None
         model = json.loads(tokenizer.model.__getstate__())
         if model["unk_id"] is None or model.get("byte_fallback"):
             raise NotExpressible("the model has no unknown piece")
@@ -74,10 +85,14 @@ class ChunkCutter:
 
     def cut(self, chunks: Sequence[str]) -> tuple[Ids, list[int]]:
         """Ids of the chunks, and the numbers of those that cannot be cut here, which have no ids."""
+        left = [] if self._added is None else [row for row, chunk in enumerate(chunks) if self._added.search(chunk)]
+        if left:
+            of_tokenizer = set(left)
+            chunks = ["" if row in of_tokenizer else chunk for row, chunk in enumerate(chunks)]
         words = self._folding.words(chunks)
         flat, pieces = self._model.cut(words.points, words.lengths)
         counts = np.bincount(words.chunk, weights=pieces, minlength=len(chunks)).astype(np.int64)
-        return Ids(flat, counts), words.refused
+        return Ids(flat, counts), sorted({*words.refused, *left}) if left else words.refused
 
 
 class ChunkTokenizer:
@@ -96,7 +111,7 @@ class ChunkTokenizer:
         self.tokenizer = tokenizer
         self._joining = spaces_that_join(tokenizer)
         self.cutter: ChunkCutter | None = None
-        self._cutter_wanted = True
+        self._cutter_wanted = is_unigram(tokenizer)
         self._missed = 0
         self._memory = _Memory()
 
@@ -169,8 +184,10 @@ class ChunkTokenizer:
         self._cutter_wanted = False
         try:
             self.cutter = ChunkCutter(self.tokenizer)
-        except NotExpressible:
-            self.cutter = None
+        except NotExpressible as reason:
+            LOGGER.warning(
+                "New words are cut by the tokenizer itself, which is slower; the ids are the same: %s", reason
+            )
 
 
 class _Memory(dict[str, int]):
@@ -232,6 +249,11 @@ class _Memory(dict[str, int]):
         sources = np.repeat(self._starts.take(places) - (ends - lengths), lengths) + np.arange(total)
         upto = np.concatenate([[0], ends])[np.concatenate([[0], np.cumsum(counts)])]
         return Ids(self._ids.take(sources), np.diff(upto))
+
+
+def is_unigram(tokenizer: Tokenizer) -> bool:
+    """Whether it is of the kind of model that `ChunkCutter` is for."""
+    return type(tokenizer.model).__name__ == "Unigram"
 
 
 def encode_whole(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:

@@ -24,7 +24,8 @@ class TextTokenizer:
     """Token ids of texts, without special tokens, cut off at no length.
 
     The first texts of each language are cut by the tokenizer itself too. Where the ids differ, the quick way is given
-    up for good, and a warning says for which language. Several threads may use it.
+    up for good, and a warning says for which language; one says as much of a tokenizer that no quick way is known for.
+    Several threads may use it.
 
     Args:
         tokenizer: Its own truncation is left alone and does not count here. A file is read whole when there is much
@@ -44,16 +45,6 @@ class TextTokenizer:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer itself."""
         return self._file.whole
-
-    @property
-    def is_quick(self) -> bool:
-        """Whether chunks are remembered; False too before the first text."""
-        return self._quick is not None
-
-    @property
-    def cuts_in_bulk(self) -> bool:
-        """Whether new chunks are cut in NumPy, which begins when there are many."""
-        return self._quick is not None and self._quick.cutter is not None
 
     def prove(self, texts: Sequence[str], languages: Iterable[str | None]) -> None:
         """Compares the two ways on the first texts of each language that has not been seen so far."""
@@ -91,7 +82,9 @@ class TextTokenizer:
             try:
                 self._quick = ChunkTokenizer(whole)
             except NotExpressible as reason:
-                LOGGER.debug("Every text is cut by the tokenizer itself: %s", reason)
+                LOGGER.warning(
+                    "Every text is cut by the tokenizer itself, which is slower; the ids are the same: %s", reason
+                )
         if self._quick is None or not chosen:
             return
         expected = encode_whole(whole, [text for _, text in chosen])

@@ -7,7 +7,8 @@ A benchmark is a module with a `BENCHMARK` and, at its end, `main(BENCHMARK)`. I
 Rounds begin with another variant each time, so that what else the machine does falls on all alike. A ratio is taken
 within each round; the median of the rounds is stated, with the least and the most. CPU time counts, the threads of the
 process included and its children not, but where a variant says so; memory is the peak of a process that does this one
-work alone. Where each variant has such a process and a round is long, `--rounds 0` takes the times of these alone.
+work alone (or, of a work that is processes, of the largest of them). Where each variant has such a process and a round
+is long, `--rounds 0` takes the times of these alone, which is one round. The results name the commit of the code.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +35,7 @@ from isogloss.progress import progress_bar
 
 RESULTS = Path(__file__).parent / "results"
 ALONE = "measured-alone:"
+CODE = ("src", "benchmarks/*.py")  # what a result depends on; results and tests are no code
 
 Work = Callable[[], int]
 """Does the work once and gives how many units it did: passages, queries, steps."""
@@ -48,7 +51,8 @@ class Variant:
         prepare: Loads and warms what is needed, unmeasured, and gives the work.
         ours: Whether it is isogloss's.
         memory: Whether the peak memory of a process that does it alone is measured too.
-        children: Whether the CPU time of processes that the work starts and waits for counts too.
+        children: Whether the work is done by processes that it starts and waits for: their CPU time counts too, and
+            the peak is that of the largest of them.
     """
 
     work: str
@@ -87,12 +91,14 @@ class Plan:
         targets: What is compared with what.
         about: Facts that belong to the figures: sizes, checks of equality, the shape of the model.
         missing: Variants that cannot run here, each with the reason.
+        subject: What sets this run apart from others of the same benchmark, for the heading on the page.
     """
 
     variants: Sequence[Variant]
     targets: Sequence[Target] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,7 @@ def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
     found = result(benchmark, plan, rounds, memory) | {
         "command": " ".join(["python -m", f"benchmarks.{benchmark.name}", *given_words]),
         "threads": given.threads,
+        "alternated": given.rounds > 0,
     }
     print("\n".join(as_text(found)))
     write_json(given.out or RESULTS / f"{benchmark.name}.json", found)
@@ -174,7 +181,10 @@ def result(
     return {
         "benchmark": benchmark.name,
         "title": benchmark.title,
+        "subject": plan.subject,
         "unit": benchmark.unit,
+        "rounds": max((len(found) for found in rounds.values()), default=0),
+        "commit": commit(),
         "about": dict(plan.about),
         "missing": dict(plan.missing),
         "notes": list(benchmark.notes),
@@ -189,22 +199,32 @@ def as_text(found: Mapping[str, Any]) -> list[str]:
     """The figures as lines for a terminal."""
     unit = found["unit"]
     lines = [found["title"]]
+    rounds = found["rounds"]
     for row in found["rows"]:
         memory = f", peak {row['peak_memory_mib']:.0f} MiB" if row["peak_memory_mib"] is not None else ""
         speed = row["per_cpu_second"]
-        lines.append(
-            f"  {row['work']}: {row['variant']}: {speed['median']:.4g} {unit} per CPU second "
-            f"[{speed['least']:.4g}, {speed['most']:.4g}]{memory}"
-        )
+        spread = f"[{speed['least']:.4g}, {speed['most']:.4g}]" if rounds > 1 else "(one round)"
+        lines.append(f"  {row['work']}: {row['variant']}: {speed['median']:.4g} {unit} per CPU second {spread}{memory}")
     for ratio in found["ratios"]:
-        lines.append(f"  {ratio['work']}: {ratio['ours']} against {ratio['peer']}: {ratio_words(ratio)}")
+        lines.append(f"  {ratio['work']}: {ratio['ours']} against {ratio['peer']}: {ratio_words(ratio, rounds)}")
     lines += [f"  not measured: {name}: {why}" for name, why in found["missing"].items()]
     return lines
 
 
-def ratio_words(ratio: Mapping[str, Any]) -> str:
-    """A ratio with its spread and, where a bound was set, whether it was reached."""
-    spread = f"{ratio['median']:.2f} [{ratio['least']:.2f}, {ratio['most']:.2f}] ({ratio['figure']})"
+def ratio_words(ratio: Mapping[str, Any], rounds: int) -> str:
+    """A ratio with its spread over so many rounds and, where a bound was set, whether it was reached.
+
+    Peaks of memory are taken once, so they have no spread.
+    """
+    spread = f"{ratio['median']:.2f} ({ratio['figure']}"
+    if ratio["figure"] == "memory":
+        spread += ")"
+    elif rounds == 1:
+        spread += ", one round)"
+    else:
+        spread = (
+            f"{ratio['median']:.2f} [{ratio['least']:.2f}, {ratio['most']:.2f}] ({ratio['figure']}, {rounds} rounds)"
+        )
     if ratio["bound"] is None:
         return spread
     wanted = f"{'at most' if ratio['figure'] == 'memory' else 'at least'} {ratio['bound']:g}"
@@ -253,14 +273,49 @@ def _cpu_seconds(*, children: bool) -> float:
 
 def _do_alone(plan: Plan, key: str) -> None:
     chosen = next(variant for variant in plan.variants if _key(variant) == key)
-    found = _timed(chosen.prepare(), children=chosen.children)
-    print(f"{ALONE}{json.dumps(found | {'memory': peak_kilobytes() / 1024})}")
+    work = chosen.prepare()
+    with _ChildrenWatched() as watched:
+        found = _timed(work, children=chosen.children)
+    peak = watched.peak if chosen.children else peak_kilobytes()
+    print(f"{ALONE}{json.dumps(found | {'memory': peak / 1024})}")
 
 
-def peak_kilobytes() -> int:
-    """Most memory that this process has held; `getrusage` would count that of the process which started it too."""
-    lines = [line for line in _lines("/proc/self/status") if line.startswith("VmHWM:")]
+def peak_kilobytes(process: int | Literal["self"] = "self") -> int:
+    """Most memory that a process has held; `getrusage` would count that of the process which started it too."""
+    lines = [line for line in _lines(f"/proc/{process}/status") if line.startswith("VmHWM:")]
+    if process != "self":
+        return int(lines[0].split()[1]) if lines else 0
     return int(lines[0].split()[1]) if lines else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+class _ChildrenWatched:
+    """Looks at the peaks of this process's children every few milliseconds; a peak never falls, so the last one counts.
+
+    Attributes:
+        peak: The largest peak seen, in kilobytes.
+    """
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> _ChildrenWatched:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        own = _lines("/proc/self/cmdline")
+        while not self._ended.wait(0.005):
+            for place in Path("/proc/self/task").glob("*/children"):
+                for child in " ".join(_lines(str(place))).split():
+                    # Until it runs another program a child shares the memory of this one.
+                    if _lines(f"/proc/{child}/cmdline") not in ([], own):
+                        self.peak = max(self.peak, peak_kilobytes(int(child)))
 
 
 def _alone(benchmark: Benchmark, key: str, words: Sequence[str]) -> dict[str, float]:
@@ -329,9 +384,27 @@ def _machine() -> dict[str, Any]:
     }
 
 
+def commit() -> dict[str, Any]:
+    """The commit of the code that runs, its date, and whether files were changed since; `unknown` outside of git."""
+    try:
+        name, date = _git("show", "--no-patch", "--format=%h %cI", "HEAD").split()
+        changed = bool(_git("status", "--porcelain", "--untracked-files=no", "--", *CODE))
+    except (OSError, subprocess.CalledProcessError):
+        return {"name": "unknown", "date": "", "changed": False}
+    return {"name": name, "date": date, "changed": changed}
+
+
+def _git(*words: str) -> str:
+    place = Path(__file__).parents[1]
+    command = ["git", "-C", str(place), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+
+
 def _lines(path: str) -> list[str]:
-    place = Path(path)
-    return place.read_text(encoding="utf-8").splitlines() if place.is_file() else []
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not there, or a process that has ended
+        return []
 
 
 def _version(name: str) -> str | None:

@@ -12,9 +12,11 @@ are warm, and modules are compiled to bytecode, ours as the peers'.
 from __future__ import annotations
 
 import argparse
+import atexit
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -62,6 +64,7 @@ LONGEST_START = 120.0
 def plan(given: argparse.Namespace) -> Plan:
     """Every program on a bank and vectors that are made here."""
     folder = Path(tempfile.mkdtemp(prefix="isogloss-start-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     passages = list(load("isogloss-demo").passages)
     retriever = Retriever.load("bundled")
     retriever.encode_bank(passages, folder / "bank", progress=False)
@@ -80,26 +83,22 @@ def plan(given: argparse.Namespace) -> Plan:
     search = [sys.executable, "-c", PROGRAM, "search", str(folder / "bank"), QUERY, "-k", "1"]
     serve = [sys.executable, "-c", PROGRAM, "serve", str(folder / "bank"), "--port", str(given.port)]
     variants = [
-        Variant(HIT, SEARCH, functools.partial(_prepare, functools.partial(_run, search)), ours=True, children=True),
-        Variant(
-            ANSWER,
-            SERVE,
-            functools.partial(_prepare, functools.partial(_ask, serve, given.port)),
-            ours=True,
-            children=True,
-        ),
+        _variant(HIT, SEARCH, functools.partial(_run, search), ours=True),
+        _variant(ANSWER, SERVE, functools.partial(_ask, serve, given.port), ours=True),
     ]
-    for name in SCRIPTS.keys() - missing.keys():
+    for name in [name for name in SCRIPTS if name not in missing]:
         command = [sys.executable, "-c", SCRIPTS[name].format(**values)]
-        variants.append(
-            Variant(HIT, name, functools.partial(_prepare, functools.partial(_run, command)), children=True)
-        )
+        variants.append(_variant(HIT, name, functools.partial(_run, command)))
     targets = [
         Target(HIT, SEARCH, PEER_ONNX, 9.0),
         Target(HIT, SEARCH, PEER_STATIC),
         Target(HIT, SEARCH, MODEL2VEC),
     ]
     return Plan(variants, targets, {"passages": len(passages)}, missing)
+
+
+def _variant(work: str, name: str, once: Callable[[], None], *, ours: bool = False) -> Variant:
+    return Variant(work, name, functools.partial(_prepare, once), ours=ours, memory=True, children=True)
 
 
 def _run(command: Sequence[str]) -> None:

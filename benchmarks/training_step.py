@@ -3,7 +3,9 @@
     python -m benchmarks.training_step --data FOLDER [--batches 512 128] [--precisions float32 bfloat16] --rounds 0
 
 `FOLDER` holds files of training rows. The backbone has random weights, the tokenizer is the bundled model's, with a
-table as large as `--vocabulary`. Each step takes the next rows, so that every side tokenises what it has not seen.
+table as large as `--vocabulary`. Each step takes the next rows, so that every side tokenises what it has not seen. The
+passages of these rows are encoded into a bank in `--work` first, unmeasured and once for all processes, and 'passages
+from the bank' reads them from its files, as `isogloss train` does.
 """
 
 from __future__ import annotations
@@ -25,16 +27,20 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from benchmarks.harness import Benchmark, Plan, Target, Variant, Work, main
 from isogloss import Retriever
 from isogloss.datasets.rows import read_rows
+from isogloss.engines.bank import Bank
+from isogloss.engines.bank_writing import encode_bank
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.torch_engine import TorchEngine
 from isogloss.engines.torch_tower import TorchTower
 from isogloss.losses.infonce import InfoNCE
-from isogloss.training.encoders import ComputedVectors, FrozenEncoder, TrainedEncoder
+from isogloss.records import Text
+from isogloss.training.encoders import ComputedVectors, FrozenEncoder, TrainedEncoder, VectorStore
 from isogloss.training.objective import BoundTerm, Objective
 from isogloss.training.row_adamw import RowAdamW
 from isogloss.training.settings import has_bfloat16
 from isogloss.training.sources import Drawn
 from isogloss.training.step import Batch, CachedStep
+from isogloss.training.stored_vectors import BankVectors
 from isogloss.training.table_gradients import add_in_place
 from isogloss.training.texts import Ids, TextTable
 
@@ -114,7 +120,7 @@ def peer(shape: Shape, rows: Rows, size: int, precision: str) -> Work:
     return step
 
 
-def ours(shape: Shape, rows: Rows, size: int, precision: str, way: str) -> Work:
+def ours(shape: Shape, rows: Rows, size: int, precision: str, way: str, bank: Path) -> Work:
     """One step after the other of isogloss: the step and the objective that `isogloss train` uses."""
     tower = TorchTower(shape.modules()).train()
     texts = TextTable()
@@ -124,9 +130,10 @@ def ours(shape: Shape, rows: Rows, size: int, precision: str, way: str) -> Work:
     add_in_place(tower, by_row=True)
     encoder = TrainedEncoder(tower, texts, autocast=autocast(precision))
     encoders: dict[Any, Any] = {"query": encoder, "passage": encoder}
-    if way in (BANK, COUNTED):
-        frozen = TorchEngine(TorchTower(shape.modules())) if way == COUNTED else None  # a bank needs no second model
-        encoders["passage"] = FrozenEncoder(_store(frozen, texts, precision, tower.dimension))
+    if way == COUNTED:
+        encoders["passage"] = FrozenEncoder(_encoded(TorchEngine(TorchTower(shape.modules())), texts, precision))
+    if way == BANK:  # which needs no second model
+        encoders["passage"] = FrozenEncoder(_read(bank, texts))
     step_of = CachedStep(encoders, Objective([BoundTerm("infonce", InfoNCE(temperature=TEMPERATURE), ("rows",))]))
     trained = [value for value in tower.parameters() if value.requires_grad]
     optimiser = RowAdamW(trained, lr=RATE, weight_decay=0.0, fused=True)
@@ -148,17 +155,31 @@ def _numbers(texts: TextTable, batch: Rows, place: int) -> Ids:
     return np.array([texts.add(row[place]) for row in batch], dtype=np.int64)
 
 
-def _store(engine: TorchEngine | None, texts: TextTable, precision: str, dimension: int) -> Any:
-    """Vectors of passages: encoded in the step by an engine, or else random ones, for the time is that of a bank."""
+def _encoded(engine: TorchEngine, texts: TextTable, precision: str) -> VectorStore:
+    """Vectors of passages, each encoded in the step that uses it."""
 
     def encode(numbers: Ids) -> np.ndarray:
-        if engine is not None:
-            with autocast(precision)():
-                return engine.encode(texts.texts(numbers.tolist())).vectors
-        found = np.random.default_rng(0).standard_normal((len(numbers), dimension)).astype(np.float32)
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        with autocast(precision)():
+            return engine.encode(texts.texts(numbers.tolist())).vectors
 
     return ComputedVectors(encode)
+
+
+def _read(bank: Path, texts: TextTable) -> VectorStore:
+    """Vectors of passages from a bank, each read in the step that uses it; a run knows its texts before its steps."""
+    opened = Bank.open(bank)
+    for text in opened.texts():
+        texts.add(text.text)
+    return ComputedVectors(BankVectors(opened, texts, lambda text: text.text).vectors)
+
+
+def write_bank(shape: Shape, rows: Rows, folder: Path) -> None:
+    """Encodes the passages of some rows, each once; a bank of them that is there is kept."""
+    passages = dict.fromkeys(passage for _, passage in rows)
+    texts = [Text(f"p{number:06d}", passage) for number, passage in enumerate(passages)]
+    engine = TorchEngine(TorchTower(shape.modules()))
+    parts = engine.fingerprint_parts()
+    encode_bank(texts, lambda some: engine.encode([text.text for text in some]), folder, fingerprint=parts)
 
 
 def autocast(precision: str) -> Callable[[], Any]:
@@ -180,7 +201,11 @@ def read(folder: Path, least: int) -> list[tuple[str, str]]:
 def plan(given: argparse.Namespace) -> Plan:
     """Variants for each batch size and precision."""
     shape = Shape(given.layers, given.width, 4 * given.width, given.vocabulary, given.max_length, given.work)
-    rows = read(given.data, max(given.batches))
+    stepped = max(1, given.rounds) * max(given.batches)
+    rows = read(given.data, stepped)
+    bank = shape.tokenizer / f"bank-{shape.layers}-{shape.width}-{shape.vocabulary}-{shape.length}-{stepped}"
+    if not given.alone:
+        write_bank(shape, rows[:stepped], bank)
     variants, targets, missing = [], [], {}
     for size, precision in itertools.product(given.batches, given.precisions):
         work = f"B = {size}, {precision}"
@@ -192,7 +217,7 @@ def plan(given: argparse.Namespace) -> Plan:
             Variant(work, PEER, lambda s=size, p=precision: peer(shape, rows, s, p), memory=peak)  # type: ignore[misc]
         )
         for way in (PLAIN, FROZEN, COUNTED, BANK):
-            make = lambda s=size, p=precision, w=way: ours(shape, rows, s, p, w)  # noqa: E731
+            make = lambda s=size, p=precision, w=way: ours(shape, rows, s, p, w, bank)  # noqa: E731
             variants.append(Variant(work, way, make, ours=True, memory=peak))
         bounds = {PLAIN: 1.6, FROZEN: None, COUNTED: 6, BANK: 12} if peak else dict.fromkeys((PLAIN, COUNTED, BANK))
         targets += [Target(work, way, PEER, bound) for way, bound in bounds.items()]
@@ -201,6 +226,7 @@ def plan(given: argparse.Namespace) -> Plan:
     about = {
         "backbone": f"{shape.layers} layers x {shape.width}, feed-forward {shape.inner}, {shape.vocabulary:,} tokens",
         "texts": f"at most {shape.length} tokens, {len(rows):,} rows of {given.data.name}",
+        "bank": f"float16, the passages of the first {stepped:,} rows, which are those of the steps",
         "peer": "mini-batches of 32, AdamW (fused) on both sides, dropout on",
     }
     return Plan(variants, targets, about, missing)
@@ -213,7 +239,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--work",
         type=Path,
         default=Path(tempfile.gettempdir()) / "isogloss-benchmarks",
-        help="folder for the random backbone",
+        help="folder for the random backbone and the bank",
     )
     parser.add_argument("--batches", type=int, nargs="+", default=[512, 128])
     parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])

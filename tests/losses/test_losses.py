@@ -28,6 +28,7 @@ from isogloss.losses import (
     semantic_contrastive,
     triplet,
 )
+from isogloss.losses.infonce import candidate_mask
 
 LN3 = 1 / math.log(3)
 EYE = torch.eye(2, dtype=torch.float64)
@@ -210,6 +211,18 @@ def test_infonce_term_with_masks_equals_the_loss_without_the_hidden_candidates()
     ]
     torch.testing.assert_close(masked, torch.stack(by_hand).mean())
     assert InfoNCE().masked_share(e) == pytest.approx(2 / 6)
+
+
+@pytest.mark.parametrize("mode", ["in_batch", "in_batch_own", "in_batch_all", "own_only"])
+def test_the_masked_share_is_that_of_the_modes_candidates_without_the_positives(mode):
+    e = row_embeddings([10, 11, 10, 11], [0, 1, 2, 3], [[1, -1], [7, 0], [8, 9], [-1, 1]])
+    term = InfoNCE(mode=mode)
+    mask = term.mask(e, with_negatives=mode != "in_batch")
+    n = 0 if mode == "in_batch" else 2
+    seen = ~candidate_mask(4, n, mode, None)
+    seen[:, :4].fill_diagonal_(False)
+    assert term.masked_share(e) == pytest.approx(int((seen & mask).sum()) / int(seen.sum()))
+    assert 0 < term.masked_share(e) < 1
 
 
 def test_reverse_weight_adds_the_other_direction():

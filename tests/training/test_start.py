@@ -106,6 +106,27 @@ def test_a_recipe_trains_it_and_halves_it(texts, tmp_path):
     assert Retriever.load(again.model).query.fingerprint == trained.query.fingerprint
 
 
+def test_a_dry_run_leaves_nothing_and_plans_the_same(texts, tmp_path):
+    content = {
+        "model": {"base": "new", "new": settings(texts).model_dump(mode="json")},
+        "sources": {"pairs": {"kind": "multiway", "path": str(texts), "languages": ["en", "de"], "batch": 8}},
+        "objective": [{"term": "semantic_contrastive", "on": "pairs"}],
+        "train": {"max_steps": 2, "save_strategy": "no"},
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(content))
+    look = train(str(tmp_path / "recipe.yaml"), tmp_path / "run", dry_run=True, progress=False)
+    assert not (tmp_path / "run").exists()
+    done = train(str(tmp_path / "recipe.yaml"), tmp_path / "run", progress=False)
+    assert look.plan.lines() == done.plan.lines()
+    before = sorted(tmp_path.rglob("*"))
+    train(str(tmp_path / "recipe.yaml"), tmp_path / "run", dry_run=True, progress=False)
+    assert sorted(tmp_path.rglob("*")) == before
+    content["model"]["new"]["dimension"] = 9
+    (tmp_path / "recipe.yaml").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="another recipe"):
+        train(str(tmp_path / "recipe.yaml"), tmp_path / "run", dry_run=True, progress=False)
+
+
 def test_a_wrong_evaluation_is_refused_first(texts, tmp_path):
     content = {
         "model": {"base": "new", "new": settings(texts).model_dump(mode="json")},

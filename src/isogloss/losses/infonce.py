@@ -73,11 +73,17 @@ def candidate_mask(rows: int, n: int, mode: Mode, mask: Tensor | None, *, device
     if mode == "in_batch":
         hidden[:, rows:] = True
     elif mode != "in_batch_all":
-        hidden[:, rows:] = ~torch.eye(rows, dtype=torch.bool, device=device).repeat_interleave(n, dim=1)
+        hidden[:, rows:] = True
+        hidden.scatter_(1, _own_columns(rows, n, device), False)
     if mask is not None:
         hidden |= _full_mask(mask.to(hidden.device), rows, n)
     hidden[:, :rows].fill_diagonal_(False)
     return hidden
+
+
+def _own_columns(rows: int, n: int, device: torch.device | None) -> Tensor:
+    """Where a row's own negatives stand among its candidates, shape (rows, n)."""
+    return rows + torch.arange(rows * n, device=device).reshape(rows, n)
 
 
 def _full_mask(mask: Tensor, rows: int, n: int) -> Tensor:
@@ -186,7 +192,16 @@ class InfoNCE:
             return 0.0
         rows = len(e.query)
         n = e.negative_passages.shape[1] if with_negatives else 0
-        by_mode = int(candidate_mask(rows, n, self.mode, None, device=mask.device).sum())
-        both = int(candidate_mask(rows, n, self.mode, mask, device=mask.device).sum())
-        candidates = rows * (rows + rows * n) - by_mode - rows
-        return (both - by_mode) / candidates if candidates else 0.0
+        candidates = rows * self.negatives(rows, n)
+        return self._hidden(mask, rows, n) / candidates if candidates else 0.0
+
+    def _hidden(self, mask: Tensor, rows: int, n: int) -> int:
+        """How many of the mode's candidates a mask hides, the positive of each row left out."""
+        # `sum` would hold the mask in eight bytes a place.
+        others = torch.count_nonzero(mask[:, :rows]) - torch.count_nonzero(mask.diagonal())
+        if self.mode == "in_batch":
+            return int(others)
+        if self.mode == "in_batch_all":
+            return int(others + torch.count_nonzero(mask[:, rows:]))
+        own = torch.count_nonzero(mask.gather(1, _own_columns(rows, n, mask.device)))
+        return int(own if self.mode == "own_only" else others + own)

@@ -204,7 +204,8 @@ def same_text(first: Tensor, second: Tensor) -> Tensor:
 
 def hidden_share(mask: Tensor, candidates: int) -> float:
     """Share of hidden places among `candidates` negatives; 0 where there are none."""
-    return float(mask.sum()) / candidates if candidates else 0.0
+    # `sum` would hold the mask in eight bytes a place.
+    return int(torch.count_nonzero(mask)) / candidates if candidates else 0.0
 
 
 def at_least_float32(vectors: Tensor) -> Tensor:

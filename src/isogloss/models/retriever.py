@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from isogloss.engines.protocol import Compute, Encoded, Engine
+from isogloss.engines.protocol import Compute, Encoded, Engine, Proving
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.truncated import whole_engine
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
@@ -237,6 +237,7 @@ class Retriever:
         role: Role,
         languages: Sequence[str | None] | str | None = None,
         progress: bool = False,
+        unreadable: Literal["refuse", "zeros"] = "refuse",
     ) -> NDArray[np.float32]:
         """Vectors of shape (texts, dimension), float32, unit length.
 
@@ -245,12 +246,15 @@ class Retriever:
             role: `query` or `passage`; picks tower, prompt and length.
             languages: Language of each text, or of all; records carry their own. For the truncation report only.
             progress: Whether a bar is shown.
+            unreadable: What becomes of a text of which the tokenizer keeps nothing: it is refused, or has zeros.
 
         Raises:
             DataError: If a text is empty, or is too long and `on_overflow` is `error`.
             UsageError: If the role is unknown, or there are not as many languages as texts.
         """
-        return self.encode_with_counts(texts, role=role, languages=languages, progress=progress).vectors
+        return self.encode_with_counts(
+            texts, role=role, languages=languages, progress=progress, unreadable=unreadable
+        ).vectors
 
     def encode_with_counts(
         self,
@@ -259,6 +263,7 @@ class Retriever:
         role: Role,
         languages: Sequence[str | None] | str | None = None,
         progress: bool = False,
+        unreadable: Literal["refuse", "zeros"] = "refuse",
     ) -> Encoded:
         """As `encode`, with the number of tokens of each text and whether it was truncated."""
         tower = self.tower(role)
@@ -268,11 +273,12 @@ class Retriever:
         whole = [tower.whole_text(text) for text in texts]
         refuse_empty(texts, whole, role)
         engine = whole_engine(tower.engine)
-        if isinstance(engine, StaticEngine):
+        if isinstance(engine, Proving):
             engine.prove(whole, by_text)
         with encoding_bar(f"Encoding {role} texts", len(whole), show=progress) as advance:
             encoded = tower.engine.encode(whole, progress=advance)
-        refuse_empty(texts, whole, role, encoded)
+        if unreadable == "refuse":
+            refuse_empty(texts, whole, role, encoded)
         self._report_truncation(tower, texts, by_text, encoded)
         return encoded
 

@@ -100,6 +100,11 @@ class Measuring:
                 faults.append(Fault("train.metric_for_best_model", f"no evaluation gives {self.metric}{hint}"))
         raise_faults(RecipeError, "the recipe's evaluation", faults, "Nothing was started.")
 
+    @property
+    def sets(self) -> list[EvalSet]:
+        """What is measured on."""
+        return [eval_set for _, eval_set in self._asked]
+
     def decide(self, retriever: Retriever) -> float | None:
         """The score by which the best checkpoint is chosen; None where it has no value."""
         if self._deciding is None or self.metric is None:

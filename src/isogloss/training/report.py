@@ -10,6 +10,7 @@ from typing import Any
 from isogloss.training.best import Best
 from isogloss.training.measuring import Measured
 from isogloss.training.plan import Plan
+from isogloss.training.rounding import Rounding
 from isogloss.training.trial import Trial
 
 
@@ -30,6 +31,7 @@ class TrainReport:
         drift: Largest change of a trained weight.
         learning_rate_sum: Sum of the learning rates of all steps, about which no weight moves further under Adam.
         best: The checkpoint that became the model, where the recipe chooses one by a score.
+        rounding: In which precision the model was saved, and what that changes; in the first process.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class TrainReport:
     trial: Trial | None = None
     measured: Measured | None = None
     best: Best | None = None
+    rounding: Rounding | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -62,4 +65,5 @@ class TrainReport:
             "drift": self.drift,
             "learning_rate_sum": self.learning_rate_sum,
             "best": None if self.best is None else self.best.to_json(),
+            "rounding": None if self.rounding is None else self.rounding.to_json(),
         }

@@ -33,6 +33,7 @@ from isogloss.training.objective import Objective
 from isogloss.training.plan import Plan, make_plan
 from isogloss.training.processes import current_processes, join_processes
 from isogloss.training.report import TrainReport
+from isogloss.training.rounding import save_rounded
 from isogloss.training.run_folder import MANIFEST, MODEL, Resume, find_checkpoint, package_versions
 from isogloss.training.settings import (
     autocast_context,
@@ -46,7 +47,7 @@ from isogloss.training.settings import (
 from isogloss.training.sources import Source
 from isogloss.training.sources.apart import Apart
 from isogloss.training.sources.reading import file_hashes
-from isogloss.training.start import start_model
+from isogloss.training.start import start_for_a_look, start_model
 from isogloss.training.step import Batch, CachedStep, Encoder
 from isogloss.training.stored_vectors import passage_bank, teacher_vectors
 from isogloss.training.texts import Ids, TextTable, unique_numbers
@@ -73,7 +74,7 @@ def train(
         resume: `auto` goes on from the newest checkpoint in `out`, `previous` from the newest intact one, `never` wants
             an empty folder.
         overrides: Changes such as `train.max_steps=10`; for recipes by name or path.
-        dry_run: Reads everything, makes the plan and stops.
+        dry_run: Reads everything, makes the plan and stops; `out` stays as it is.
         retriever: Trained instead of the recipe's `model.base`.
         announce: Takes the lines of the plan before the first step.
         progress: Whether a progress bar is shown where standard error is a terminal.
@@ -93,7 +94,8 @@ def train(
     if retriever is None and chosen.model.new is not None:
         if processes.rank:
             processes.wait()  # the first process makes it, the others find it
-        retriever = start_model(chosen.model.new, folder, say, Apart(chosen.keep_apart))
+        make = start_for_a_look if dry_run else start_model
+        retriever = make(chosen.model.new, folder, say, Apart(chosen.keep_apart))
         if not processes.rank:
             processes.wait()
     run = _Run.prepare(chosen, retriever)
@@ -229,7 +231,11 @@ class _Run:
             best=best,
         )
         if first:
-            self._finished(self.towers).save(folder / MODEL, overwrite=True, precision=self.recipe.model.precision)
+            model = self._finished(self.towers)
+            rounding = save_rounded(model, folder / MODEL, self.recipe.model.precision, measuring.sets)
+            if rounding.asked != "as_is":
+                say(str(rounding))
+            report = replace(report, rounding=rounding)
             write_json(folder / MANIFEST, self._manifest(report))
         current_processes().wait()
         return report
@@ -323,6 +329,7 @@ class _Run:
             "learning_rate_sum": report.learning_rate_sum,
             "rows_seen": {source: dict(rows) for source, rows in report.rows_seen.items()},
             "best": None if report.best is None else report.best.to_json(),
+            "rounding": None if report.rounding is None else report.rounding.to_json(),
         }
 
 

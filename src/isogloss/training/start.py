@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -77,6 +78,16 @@ def start_model(settings: NewModelSettings, folder: Path, announce: Announce, ap
             Retriever(Tower("query", engine), Tower("passage", engine)).save(partial / "model")
             write_json(partial / NOTE, {"digest": digest, "pieces": len(engine.table)})
     return Retriever.load(place / "model")
+
+
+def start_for_a_look(
+    settings: NewModelSettings, folder: Path, announce: Announce, apart: Apart | None = None
+) -> Retriever:
+    """What `start_model` gives, with nothing left in the folder: where the start is not there, it is made and gone."""
+    if _is_there(folder / START, _digest(settings)):
+        return start_model(settings, folder, announce, apart)
+    with tempfile.TemporaryDirectory() as scratch:
+        return start_model(settings, Path(scratch), announce, apart)
 
 
 def _is_there(place: Path, digest: str) -> bool:

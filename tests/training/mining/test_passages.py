@@ -4,7 +4,8 @@
 2. Ranks are counted within the languages that a share asks for, and every share comes from its languages.
 3. The positive's score has the very bits that a search gives it: a fraction of 1 leaves out what scores above it.
 4. A near duplicate of the row's passage is drawn for no row, and another candidate takes its place.
-5. What a row is said to be compared with is what its searches may find.
+5. A query of which the tokenizer knows nothing gets no negatives, is counted, and changes nothing for the others.
+6. What a row is said to be compared with is what its searches may find.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from isogloss.records import Row
 from isogloss.training.mining import KnownAnswers, MiningSettings, PassageMiner
 from isogloss.training.mining import passages as passages_module
 from isogloss.training.mining.known_answers import NEAR_DUPLICATE
-from isogloss.training.mining.passages import paired_scores, searched
+from isogloss.training.mining.passages import UNREADABLE, paired_scores, searched
 from tests.conftest import TINY_TEXTS
 
 WORDS = sorted({word for text in TINY_TEXTS for word in text.split()})
@@ -97,6 +98,20 @@ def test_ranks_are_within_the_languages(retriever, bank, share, allowed):
         gold = next(text.id for text in PASSAGES if text.text == row.passage)
         expected = [(name, rank) for rank, name in enumerate(ids, 1) if 2 <= rank <= 9 and name != gold][:4]
         assert [(negative.id, negative.rank) for negative in selection.negatives] == expected
+
+
+def test_a_query_without_a_known_token_gets_none(tmp_path):
+    bundled = Retriever.load("bundled")  # its tokenizer keeps nothing of a sign that it does not know
+    bundled.encode_bank(PASSAGES, tmp_path / "bank", progress=False)
+    bank = Bank.open(tmp_path / "bank")
+    nothing = Row("#", PASSAGES[0].text, "en", PASSAGES[0].language)
+    unknown = Row(ROWS[0].query, "#", "en", "en")
+    plain = miner(bundled, bank, fraction=0.95).mine(ROWS)
+    assert any(selection.negatives for selection in plain)
+    with_it = miner(bundled, bank, fraction=0.95).mine([*ROWS[:3], nothing, *ROWS[3:], unknown])
+    assert with_it[3].negatives == ()
+    assert with_it[3].excluded == {UNREADABLE: 1}
+    assert [*with_it[:3], *with_it[4:-1]] == plain
 
 
 @pytest.mark.parametrize("share", ["same", "other", "any", "query", "ru", "fr"])

@@ -24,6 +24,7 @@ from isogloss.training.mining.selection import Negative, Selection, select_negat
 from isogloss.training.mining.settings import MiningSettings
 
 ALREADY_CHOSEN = "chosen already"
+UNREADABLE = "query without a known token"
 Vectors = NDArray[np.float32]
 
 
@@ -45,17 +46,21 @@ class PassageMiner:
         self.text = lru_cache(maxsize=CACHED_TEXTS)(bank.text)
         self._counts = _counts(settings)
         self._order = PassageOrder(bank.ids)
-        self._languages = np.asarray([language or "" for language in bank.languages], dtype=object)
+        languages = [language or "" for language in bank.languages]
+        self._numbers = {language: number for number, language in enumerate(sorted(set(languages)))}
+        self._codes = np.asarray([self._numbers[language] for language in languages], dtype=np.int32)
 
     def mine(self, rows: Sequence[Row]) -> list[Selection]:
-        """The negative passages of each row, best score first."""
-        queries = self.retriever.encode_query([row.query for row in rows])
+        """The negative passages of each row, best score first; none for a query that the tokenizer knows nothing of."""
+        # One such query among a million is no reason to stop after hours.
+        queries = self.retriever.encode([row.query for row in rows], role="query", unreadable="zeros")
+        readable: list[bool] = np.any(queries != 0, axis=1).tolist()
         rule = self.settings.passage_rule()
         scores = self._positive_scores(rows, queries) if rule.needs_positive_score else [None] * len(rows)
         chosen: list[list[Negative]] = [[] for _ in rows]
-        excluded: list[Counter[str]] = [Counter() for _ in rows]
+        excluded: list[Counter[str]] = [Counter() if known else Counter({UNREADABLE: 1}) for known in readable]
         for name, count in self._counts.items():
-            for place, ranked in self._ranked(rows, queries, name).items():
+            for place, ranked in self._ranked(rows, queries, readable, name).items():
                 row = rows[place]
                 taken = {negative.id for negative in chosen[place]}
                 selection = select_negatives(
@@ -88,7 +93,8 @@ class PassageMiner:
             vectors[stored] = self.bank.get([place for place in places if place is not None])
         if missing:
             texts = [Text(row_key(row), row.passage, row.passage_language, row.title) for row in rows]
-            vectors[missing] = self.retriever.encode_passage([texts[number] for number in missing])
+            missed = [texts[number] for number in missing]
+            vectors[missing] = self.retriever.encode(missed, role="passage", unreadable="zeros")
         return vectors
 
     def _positive_scores(self, rows: Sequence[Row], queries: Vectors) -> Sequence[float]:
@@ -100,14 +106,17 @@ class PassageMiner:
     def _reason_against_drawn(self, row: Row, candidate: str) -> str | None:
         return self.known.copied_reason(row, self.text(candidate))
 
-    def _ranked(self, rows: Sequence[Row], queries: Vectors, name: str) -> dict[int, list[tuple[str, float]]]:
-        """Ids and scores of the best passages for each row's place, among those of its languages."""
+    def _ranked(
+        self, rows: Sequence[Row], queries: Vectors, readable: Sequence[bool], name: str
+    ) -> dict[int, list[tuple[str, float]]]:
+        """Ids and scores of the best passages for each readable row's place, among those of its languages."""
         groups: dict[tuple[str, bool], list[int]] = defaultdict(list)
         for place, row in enumerate(rows):
-            groups[_wanted(row, name)].append(place)
+            if readable[place]:
+                groups[_wanted(row, name)].append(place)
         ranked: dict[int, list[tuple[str, float]]] = {}
         for (language, inside), places in groups.items():
-            allowed = None if name == "any" else (self._languages == language) == inside
+            allowed = None if name == "any" else (self._codes == self._numbers.get(language, -1)) == inside
             run = search(
                 queries[places],
                 [str(place) for place in places],

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -251,7 +252,8 @@ def _estimate(
     texts = itertools.islice(bank.texts(), SAMPLE) if bank is not None else (passages or ())[:SAMPLE]
     languages = bank.languages if bank is not None else [text.language for text in passages or ()]
     # The first texts of all wait for the tokenizer to be read, which is no part of what a row costs.
-    retriever.encode_query([row.query for row in rows[-SAMPLE:]])
+    encode = partial(retriever.encode, role="query", unreadable="zeros")
+    encode([row.query for row in rows[-SAMPLE:]])
     return estimate_cost(
         task.settings,
         rows=[len(row.query.encode()) + len(row.passage.encode()) for row in rows],
@@ -260,7 +262,7 @@ def _estimate(
         searched=searched(rows, Counter(language or "" for language in languages), task.settings),
         sample=[retriever.passage.whole_text(text) for text in texts],
         dimension=retriever.dimension,
-        encode=lambda: retriever.encode_query([row.query for row in rows[:SAMPLE]]),
+        encode=lambda: encode([row.query for row in rows[:SAMPLE]]),
         new_bank=bank is None,
     )
 

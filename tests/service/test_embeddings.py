@@ -4,6 +4,7 @@
 2. base64 holds the same float32 bits; `dimensions` gives leading values of unit length.
 3. Texts of many callers that are encoded together come back to whom they belong.
 4. An unmodified client of OpenAI works.
+5. The quick tokeniser is held to the tokenizer itself by language behind the service's lock as elsewhere.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from isogloss import Retriever
+from isogloss.engines.tokenising import TextTokenizer
+from isogloss.service.serial_engine import for_threads
 from tests.conftest import TINY_TEXTS
 from tests.service.conftest import KEY, listening, local_client
 
@@ -98,3 +101,18 @@ def test_openai_client_works_unmodified(make_app, tiny_static):
         wrong = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="wrong-wrong-wrong-wrong", max_retries=0)
         with pytest.raises(openai.AuthenticationError):
             wrong.models.list()
+
+
+@pytest.mark.parametrize("dimension", [None, 8])
+def test_the_proof_by_language_goes_through_the_lock(tiny_static, monkeypatch, dimension):
+    proved = []
+    monkeypatch.setattr(TextTokenizer, "prove", lambda self, texts, languages: proved.append((texts, [*languages])))
+    retriever = for_threads(Retriever.load(tiny_static, dimension=dimension))
+    retriever.encode_query(["a ship", "ein Schiff"], languages=["en", "de"])
+    assert proved == [(["a ship", "ein Schiff"], ["en", "de"])]
+
+
+def test_an_engine_without_a_quick_way_needs_no_proof(tiny_transformer):
+    retriever = Retriever.load(tiny_transformer)
+    served = for_threads(retriever).encode_query(["a ship"], languages="en")
+    np.testing.assert_allclose(served, retriever.encode_query(["a ship"]), atol=1e-6)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from isogloss.engines.protocol import Encoded, Engine, Progress, SavedModule
+from isogloss.engines.protocol import Encoded, Engine, Progress, Proving, SavedModule
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.truncated import whole_engine
 from isogloss.models.retriever import Retriever
@@ -43,6 +43,13 @@ class SerialEngine:
         """Vectors of `texts`."""
         with self._lock:
             return self._engine.encode(texts, progress=progress)
+
+    def prove(self, texts: Sequence[str], languages: Iterable[str | None]) -> None:
+        """Compares a quick way with the exact one, where the engine has one."""
+        engine = whole_engine(self._engine)
+        if isinstance(engine, Proving):
+            with self._lock:
+                engine.prove(texts, languages)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before any is cut."""

@@ -5,12 +5,14 @@
 2. The folder opens without torch, under the fingerprints of the original; a graph that was changed has others.
 3. Where a gate refuses, nothing is left behind, and what was there stays (law 7).
 4. A precision is what the gate let pass: the next higher is tried where it refuses, and the folder says what is used.
-5. Pooling without torch is that of sentence-transformers, in every mode.
+5. An int8 graph whose sums saturate on this processor has another fingerprint, and one line says what to do.
+6. Pooling without torch is that of sentence-transformers, in every mode.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ import onnx
 import openvino
 import pytest
 
+from isogloss.engines import onnx_engine
 from isogloss.engines.batching import usable_cores
 from isogloss.engines.exported_engine import ExportedEngine
 from isogloss.engines.openvino_engine import OpenvinoGraph
@@ -27,6 +30,7 @@ from isogloss.engines.pooling import LEGACY_POOLING_KEYS, Pooling
 from isogloss.engines.processor import multiplies_int8
 from isogloss.errors import FileError, ModelError, ParityError, UsageError
 from isogloss.evaluation.parity import ParityLimits, compare_retrievers
+from isogloss.indexing import integer_products
 from isogloss.models import export_graphs, export_openvino
 from isogloss.models.export import ExportPlan, export_retriever
 from isogloss.models.retriever import Retriever
@@ -72,6 +76,7 @@ def any_processor(monkeypatch):
     """Sums of these tiny models overflow nowhere."""
     monkeypatch.setattr("isogloss.models.export.multiplies_int8", lambda: True)
     monkeypatch.setattr("isogloss.engines.openvino_engine.multiplies_int8", lambda: True)
+    monkeypatch.setattr(onnx_engine, "adds_exactly", lambda: True)
 
 
 @pytest.mark.parametrize("name", ["tiny_static", "tiny_untied", "tiny_transformer", "tiny_untied_transformer"])
@@ -254,6 +259,37 @@ def test_int8_is_refused_where_its_sums_overflow(tmp_path, monkeypatch, said, ri
             ExportPlan("openvino", int8=True, samples=SAMPLES)
         with pytest.raises(ModelError, match="--onnx --int8"):
             OpenvinoGraph(tmp_path / "openvino_model.xml", "int8-static+bfloat16")
+
+
+@pytest.mark.parametrize("int8", [True, False])
+def test_int8_that_saturates_here_is_another_precision(tiny_transformer, tmp_path, monkeypatch, caplog, int8):
+    monkeypatch.setattr(onnx_engine, "adds_exactly", lambda: True)
+    _, exact = exported(tiny_transformer, tmp_path, int8=int8, limits=ParityLimits(0.9, 1.0))
+    assert exact.passage.fingerprint.parts["precision"] == ("int8" if int8 else "float32")
+    assert not caplog.records
+    monkeypatch.setattr(onnx_engine, "adds_exactly", lambda: False)
+    with caplog.at_level(logging.WARNING, logger="isogloss"):
+        other = Retriever.load(tmp_path / "out", on_overflow="ignore")
+        other.passage.engine.copy()
+        Retriever.load(tmp_path / "out", on_overflow="ignore")
+    assert exact.passage.fingerprint.differences(other.passage.fingerprint) == (["precision"] if int8 else [])
+    assert len(caplog.records) == int8
+    if int8:
+        assert other.passage.fingerprint.parts["precision"] == "int8-saturating"
+        assert "isogloss export --onnx --int8" in caplog.text and "float32" in caplog.text
+
+
+def test_sums_of_products_are_tried_on_this_processor(monkeypatch):
+    monkeypatch.undo()
+
+    def saturating(rows, columns):
+        pairs = rows.astype(np.int32)[:, :, None] * columns.astype(np.int32)[None]
+        return np.clip(pairs[:, ::2] + pairs[:, 1::2], -(2**15), 2**15 - 1).sum(axis=1)
+
+    assert onnx_engine.is_exact(lambda rows, columns: rows.astype(np.int32) @ columns.astype(np.int32))
+    assert not onnx_engine.is_exact(saturating)
+    assert integer_products._graph() == onnx_engine.PROBE
+    assert onnx_engine.adds_exactly() or not multiplies_int8()
 
 
 def test_nothing_is_rounded_unasked(tiny_transformer, tmp_path):

@@ -54,7 +54,7 @@ print((np.load({vectors!r}) @ model.encode({query!r})).argmax())
     PEER_ONNX: """
 from sentence_transformers import SentenceTransformer
 model = SentenceTransformer({other!r}, backend="onnx", device="cpu",
-                            model_kwargs={{"file_name": "onnx/model_qint8_avx512_vnni.onnx"}})
+                            model_kwargs={{"file_name": {file!r}}})
 print(model.encode({query!r}).argmax())
 """,
 }
@@ -75,11 +75,14 @@ def plan(given: argparse.Namespace) -> Plan:
         "vectors": str(folder / "vectors.npy"),
         "query": QUERY,
         "other": str(given.sentence_transformers),
+        "file": int8_file(given.sentence_transformers),
     }
     packages = {PEER_STATIC: "sentence_transformers", MODEL2VEC: "model2vec", PEER_ONNX: "optimum"}
     missing = {name: f"{package} is not installed" for name, package in packages.items() if not find_spec(package)}
     if given.sentence_transformers is None:
         missing[PEER_ONNX] = "no --sentence-transformers FOLDER"
+    elif not values["file"]:
+        missing[PEER_ONNX] = f"{given.sentence_transformers} has no int8 graph"
     search = [sys.executable, "-c", PROGRAM, "search", str(folder / "bank"), QUERY, "-k", "1"]
     serve = [sys.executable, "-c", PROGRAM, "serve", str(folder / "bank"), "--port", str(given.port)]
     variants = [
@@ -95,6 +98,12 @@ def plan(given: argparse.Namespace) -> Plan:
         Target(HIT, SEARCH, MODEL2VEC),
     ]
     return Plan(variants, targets, {"passages": len(passages)}, missing)
+
+
+def int8_file(folder: Path | None) -> str:
+    """Name of the int8 graph in a model folder, which is another for each kind of processor."""
+    found = sorted((folder / "onnx").glob("model_*int8*.onnx")) if folder is not None else []
+    return f"onnx/{found[0].name}" if found else ""
 
 
 def _variant(work: str, name: str, once: Callable[[], None], *, ours: bool = False) -> Variant:
@@ -151,7 +160,7 @@ def _prepare(once: Callable[[], None]) -> Work:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """A model for the ONNX peer, and a port."""
-    parser.add_argument("--sentence-transformers", type=Path, help="folder with onnx/model_qint8_avx512_vnni.onnx")
+    parser.add_argument("--sentence-transformers", type=Path, help="folder with onnx/model_*int8*.onnx")
     parser.add_argument("--port", type=int, default=8765, help="a free port")
 
 

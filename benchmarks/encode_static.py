@@ -173,15 +173,15 @@ BENCHMARK = Benchmark(
     arguments=arguments,
     packages=("isogloss", "model2vec", "sentence-transformers", "tokenizers", "numpy", "scipy"),
     notes=(
-        "The peers spend nearly all of their time in the tokenizer: of model2vec's 1.4 s for 1,400 passages on Zen 4 it "
-        "is more than nine tenths. Ours remembers the ids of what stands between white space, and cuts what is new by a "
-        "Unigram segmentation in NumPy; ids equal the tokenizer's.",
-        "Of our 0.26 s for the same passages 47 % cut new words (32,180 of 149,337; a half of it normalises them, a half "
-        "segments), 25 % look words up, 20 % add up rows, 6 % split at white space, 2 % gather ids. 7 times model2vec "
-        "would be 0.20 s. With no word new it is 0.14 s, 10 times, so new words would have to be cut 1.8 times as fast. "
-        "The tokenizer takes 0.79 s for these, 6.6 times as long as we do; SentencePiece's Unigram in C++ was tried and "
-        "took 0.165 s for 55,870 words where ours took 0.123 s. A look-up takes 0.4 µs, which is Python's dictionary. "
-        "Rows are added up at 9 GB/s, 40 % of the 23 that a core reads in order.",
+        "The peers spend nearly all of their time in the tokenizer: of model2vec's 1.4 s for 1,400 passages on Zen 4 "
+        "it is more than nine tenths. Ours remembers the ids of what stands between white space, and cuts what is new "
+        "by a Unigram segmentation in NumPy; ids equal the tokenizer's.",
+        "Of our 0.26 s for the same passages 47 % cut new words (32,180 of 149,337; a half of it normalises them, a "
+        "half segments), 25 % look words up, 20 % add up rows, 6 % split at white space, 2 % gather ids. 7 times "
+        "model2vec would be 0.20 s. With no word new it is 0.14 s, 10 times, so new words would have to be cut 1.8 "
+        "times as fast. The tokenizer takes 0.79 s for these, 6.6 times as long as we do; SentencePiece's Unigram in "
+        "C++ was tried and took 0.165 s for 55,870 words where ours took 0.123 s. A look-up takes 0.4 µs, which is "
+        "Python's dictionary. Rows are added up at 9 GB/s, 40 % of the 23 that a core reads in order.",
         "The more of a corpus has been read, the less of it is new, so the figure rises with the corpus; in unspaced "
         "scripts (Chinese, Japanese, Thai) nearly all is new.",
         "A single query is cut by the tokenizer itself unless all of it is remembered.",

@@ -117,7 +117,7 @@ def _searching(data: Path, work: Path) -> list[Step]:
     exact = ("benchmarks.exact_search", "--rounds", "5")
     mining = ("benchmarks.mining", "--data", str(train), "--bank", str(known / "bank"), "--rounds", "0")
     million = ("benchmarks.index_million", "--data", str(data), "--index", str(work / "million"), "--rounds", "3")
-    kills = ("benchmarks.kills", "--corpus", str(work / "corpus-100k"), "--work", str(work / "kills"), "--kills", "10")
+    kills = ("benchmarks.kills", "--corpus", str(work / "corpus-100k"), "--work", str(work / "kills"), "--seed", "12")
     faiss, stored = ("faiss",), ("--vectors", str(known))
     return [
         Step("scale", (*scale, "--million"), "scale", leaves=known, data=(train,)),

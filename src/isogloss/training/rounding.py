@@ -14,8 +14,7 @@ from isogloss.evaluation.parity import ParityLimits, ParityReport, compare_retri
 from isogloss.models.retriever import Precision, Retriever
 from isogloss.records import EvalSet
 
-# A byte moves a number by up to 1/127 of the largest of its row, so a text of one piece may turn by more than in
-# `export`, whose limit is on cosines of 0.9999; what counts for results is the same.
+# Those of `isogloss export --int8`: a byte moves a number by up to 1/127 of the largest of its row.
 LIMITS = ParityLimits(least_cosine=0.999, largest_change=0.002)
 
 

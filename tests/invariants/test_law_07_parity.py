@@ -1,7 +1,7 @@
 """Law 7: an exported or quantised model passes a parity gate per language before its file is kept.
 
-1. Whatever lowers a precision, a gate that refuses leaves no file of it: nothing at all, what was there, or the model in
-   full precision where a training has to leave one.
+1. Whatever lowers a precision, a gate that refuses leaves no file of it: nothing at all, what was there, or the model
+   in full precision where a training has to leave one.
 2. A gate that lets it pass has looked at every language, and the folder or the run says what it found.
 """
 

@@ -35,7 +35,7 @@ OPENING = f"""\
 
 {MEASURE} within a language, ± half of the 95 % bootstrap interval, made by
 `python -m benchmarks.hybrid_scores --data DATA`. *Seen*: the model was trained on these rows; only the column of BM25
-is fair there. No set has Korean questions.
+is fair there. No set has Korean questions. Across languages: [scores](scores.md).
 
 "BM25" has the parts of words beside the words, "words alone" has not (`isogloss index --set word_parts=false`).
 

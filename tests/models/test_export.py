@@ -22,7 +22,7 @@ import onnx
 import openvino
 import pytest
 
-from isogloss.engines import onnx_engine
+from isogloss.engines import batching, onnx_engine
 from isogloss.engines.batching import usable_cores
 from isogloss.engines.exported_engine import ExportedEngine
 from isogloss.engines.openvino_engine import OpenvinoGraph
@@ -94,7 +94,8 @@ def test_gives_the_vectors_of_the_original(request, tmp_path, monkeypatch, name,
         assert copy.tower(role).engine.count_tokens(texts) == original.tower(role).engine.count_tokens(texts)
         assert copy.tower(role).max_length == original.tower(role).max_length
     monkeypatch.setattr("isogloss.engines.exported_engine.TOKENS_PER_BATCH", 40)
-    monkeypatch.setattr("isogloss.engines.exported_engine.TEXTS_PER_CHUNK", 3)
+    monkeypatch.setattr("isogloss.engines.batching.TEXTS_PER_CHUNK", 3)
+    monkeypatch.setattr("isogloss.engines.batching.CHUNKS_PER_FIRST", 1)
     backwards = copy.encode_passage(texts[::-1])[::-1]
     alone = np.concatenate([copy.encode_passage([text]) for text in texts])
     for vectors in (backwards, alone):
@@ -103,6 +104,25 @@ def test_gives_the_vectors_of_the_original(request, tmp_path, monkeypatch, name,
         assert not list((tmp_path / "out").rglob("*.safetensors"))
         assert isinstance(Retriever.load(tmp_path / "out").query.engine, ExportedEngine)
     assert format_ == "onnx" or not list((tmp_path / "out").rglob("*.onnx"))
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_a_tokenizer_gets_a_bounded_number_of_characters_at_once(tiny_transformer, tmp_path, monkeypatch, engine):
+    original, copy = exported(tiny_transformer, tmp_path)
+    used = (copy if engine == "onnx" else original).passage.engine
+    texts, given = [LONG[0] * 40] * 60, []
+    expected = used.encode(texts[:1])
+    name = "tokenize" if engine == "torch" else "_tokenize"
+    tokenize = getattr(used.tower if engine == "torch" else used, name)
+    monkeypatch.setattr(
+        used.tower if engine == "torch" else used,
+        name,
+        lambda texts: given.append(sum(map(len, texts))) or tokenize(texts),
+    )
+    found = used.encode(texts)
+    assert sum(given) == 60 * len(texts[0]) and max(given) <= batching.CHARACTERS_PER_PIECE + len(texts[0])
+    np.testing.assert_allclose(found.vectors, np.repeat(expected.vectors, 60, axis=0), atol=1e-6)
+    assert found.truncated.all()
 
 
 def test_threads_do_not_mix_their_texts(tiny_transformer, tmp_path, format_):

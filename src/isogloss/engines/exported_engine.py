@@ -11,14 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding
 
-from isogloss.engines.batching import TOKENS_PER_BATCH, one_ahead, token_budget_batches
+from isogloss.engines.batching import (
+    TOKENS_PER_BATCH,
+    chunks_to_sort,
+    one_ahead,
+    pieces_to_tokenize,
+    token_budget_batches,
+)
 from isogloss.engines.exported_tower import ExportedTower, graph_digest
 from isogloss.engines.hashing import tokenizer_digest
 from isogloss.engines.pooling import padded, unit_rows
 from isogloss.engines.protocol import Encoded, Progress, SavedModule
+from isogloss.engines.token_rows import TokenRows
 from isogloss.errors import ModelError
 
-TEXTS_PER_CHUNK = 4096
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUTS = ("sentence_embedding", "last_hidden_state", "token_embeddings")
 
@@ -78,7 +84,7 @@ class ExportedEngine:
         """Length of a vector."""
         width = self.graph.outputs[self._output]
         if width is None:
-            return int(self._encode_batch(self._tokenize(["a"])).shape[1])
+            return int(self._encode_batch(self._columns(self._tokenize(["a"]))).shape[1])
         return width if self.tower.pooling is None else width * len(self.tower.pooling.modes)
 
     @property
@@ -102,58 +108,69 @@ class ExportedEngine:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         counts = np.zeros(len(texts), dtype=np.int64)
         truncated = np.zeros(len(texts), dtype=np.bool_)
-        chunks = [texts[start : start + TEXTS_PER_CHUNK] for start in range(0, len(texts), TEXTS_PER_CHUNK)]
         start = 0
-        for encodings in one_ahead(self._tokenize, chunks):
-            stop = start + len(encodings)
-            counts[start:stop] = [len(encoding.ids) for encoding in encodings]
-            truncated[start:stop] = [bool(encoding.overflowing) for encoding in encodings]
-            self._encode_chunk(encodings, counts[start:stop], vectors[start:stop], progress)
+        for tokens in one_ahead(self._tokenize_chunk, chunks_to_sort(texts)):
+            stop = start + len(tokens.counts)
+            counts[start:stop] = tokens.counts
+            truncated[start:stop] = tokens.truncated
+            self._encode_chunk(tokens, vectors[start:stop], progress)
             start = stop
         return Encoded(vectors, counts, truncated)
 
     def _encode_one(self, text: str, progress: Progress | None) -> Encoded:
         """The vector of one query: no sorting, no padding, no second thread."""
         (encoding,) = self._tokenize([text])
-        vectors = self._encode_batch([encoding]) if encoding.ids else np.zeros((1, self.dimension), dtype=np.float32)
+        columns = self._columns([encoding])
+        vectors = self._encode_batch(columns) if encoding.ids else np.zeros((1, self.dimension), dtype=np.float32)
         if progress is not None:
             progress(1, len(encoding.ids))
         return Encoded(vectors, np.array([len(encoding.ids)]), np.array([bool(encoding.overflowing)]))
 
-    def _encode_chunk(
-        self, encodings: list[Encoding], counts: NDArray[np.int64], vectors: NDArray[np.float32], done: Progress | None
-    ) -> None:
+    def _encode_chunk(self, tokens: TokenRows, vectors: NDArray[np.float32], done: Progress | None) -> None:
+        counts = tokens.counts
         for rows in token_budget_batches(counts.tolist(), TOKENS_PER_BATCH):
             filled = [row for row in rows if counts[row]]
             if filled:
-                vectors[filled] = self._encode_batch([encodings[row] for row in filled])
+                vectors[filled] = self._encode_batch(tokens.lists(filled))
             if done is not None:
                 done(len(rows), int(counts[rows].sum()))
 
-    def _encode_batch(self, encodings: list[Encoding]) -> NDArray[np.float32]:
-        vectors, mask = self._token_vectors(encodings)
+    def _encode_batch(self, columns: Mapping[str, Sequence[Sequence[int]]]) -> NDArray[np.float32]:
+        feeds = self._feeds(columns)
+        vectors = self.graph.run(self._output, {name: feeds[name] for name in self.graph.inputs})
         if self.tower.pooling is not None:
+            mask = feeds["attention_mask"]
             if self._prompt_length:
                 mask = mask.copy()
                 mask[:, : self._prompt_length] = 0
             vectors = self.tower.pooling.pool(vectors, mask)
         return unit_rows(vectors)
 
-    def _token_vectors(self, encodings: list[Encoding]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        feeds = self._feeds(encodings)
-        return self.graph.run(self._output, {name: feeds[name] for name in self.graph.inputs}), feeds["attention_mask"]
+    def _feeds(self, columns: Mapping[str, Sequence[Sequence[int]]]) -> dict[str, NDArray[np.int64]]:
+        fillers = {"input_ids": self.tower.padding}
+        return {name: padded(rows, fillers.get(name, 0)) for name, rows in columns.items()}
 
-    def _feeds(self, encodings: list[Encoding]) -> dict[str, NDArray[np.int64]]:
-        feeds = {"input_ids": padded([encoding.ids for encoding in encodings], self.tower.padding)}
-        feeds["attention_mask"] = padded([encoding.attention_mask for encoding in encodings], 0)
+    def _columns(self, encodings: Sequence[Encoding]) -> dict[str, list[list[int]]]:
+        """The inputs of the graph, and the mask in any case, by which token vectors are pooled."""
+        columns = {
+            "input_ids": [encoding.ids for encoding in encodings],
+            "attention_mask": [encoding.attention_mask for encoding in encodings],
+        }
         if "token_type_ids" in self.graph.inputs:
-            feeds["token_type_ids"] = padded([encoding.type_ids for encoding in encodings], 0)
-        return feeds
+            columns["token_type_ids"] = [encoding.type_ids for encoding in encodings]
+        return columns
 
     def feeds(self, text: str) -> dict[str, NDArray[np.int64]]:
         """The inputs of the graph for one text, by name; each of shape (1, tokens)."""
-        feeds = self._feeds(self._tokenize([text]))
+        feeds = self._feeds(self._columns(self._tokenize([text])))
         return {name: feeds[name] for name in self.graph.inputs}
+
+    def _tokenize_chunk(self, texts: Sequence[str]) -> TokenRows:
+        return TokenRows.joined(map(self._tokenize_piece, pieces_to_tokenize(texts)))
+
+    def _tokenize_piece(self, texts: Sequence[str]) -> TokenRows:
+        encodings = self._tokenize(texts)
+        return TokenRows.of_lists(self._columns(encodings), [bool(encoding.overflowing) for encoding in encodings])
 
     def _tokenize(self, texts: Sequence[str]) -> list[Encoding]:
         return self._tokenize_prompted([self.prompt + text for text in texts])

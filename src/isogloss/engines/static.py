@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
+from isogloss.engines.batching import bounded
 from isogloss.engines.byte_table import ByteTable, from_files, rounded_to_bytes
 from isogloss.engines.hashing import tensor_digest
 from isogloss.engines.protocol import Encoded, Progress, SavedModule
@@ -199,16 +200,7 @@ class StaticEngine:
 
 def _chunks(texts: Sequence[str], prompt: str) -> Iterator[list[str]]:
     """The texts in order, prompt included, a bounded number of texts and of characters at a time."""
-    chunk: list[str] = []
-    characters = 0
-    for text in texts:
-        chunk.append(prompt + text)
-        characters += len(text)
-        if len(chunk) == TEXTS_PER_CHUNK or characters > CHARACTERS_PER_CHUNK:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk
+    return bounded((prompt + text for text in texts), TEXTS_PER_CHUNK, CHARACTERS_PER_CHUNK)
 
 
 def is_static_table(folder: Path) -> bool:

@@ -13,14 +13,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from isogloss.engines.batching import TOKENS_PER_BATCH, TOKENS_PER_GPU_BATCH, one_ahead, token_budget_batches
+from isogloss.engines.batching import (
+    TOKENS_PER_BATCH,
+    TOKENS_PER_GPU_BATCH,
+    chunks_to_sort,
+    one_ahead,
+    pieces_to_tokenize,
+    token_budget_batches,
+)
 from isogloss.engines.pooling import LEGACY_POOLING_KEYS
 from isogloss.engines.protocol import Compute, Encoded, Progress, SavedModule
 from isogloss.engines.sentence_transformers_modules import Pooling, Transformer
+from isogloss.engines.token_rows import TokenRows
 from isogloss.engines.torch_tower import Tokens, TorchTower, pooling_modes
 from isogloss.errors import ModelError
-
-TEXTS_PER_CHUNK = 4096
 
 
 class TorchEngine:
@@ -84,9 +90,8 @@ class TorchEngine:
         was_training = self.tower.training
         self.tower.eval()
         try:
-            chunks = [texts[start : start + TEXTS_PER_CHUNK] for start in range(0, len(texts), TEXTS_PER_CHUNK)]
             start = 0
-            for tokens in one_ahead(self.tower.tokenize, chunks):
+            for tokens in one_ahead(self._tokenize, chunks_to_sort(texts)):
                 stop = start + len(tokens.counts)
                 counts[start:stop] = tokens.counts
                 truncated[start:stop] = tokens.truncated
@@ -100,17 +105,27 @@ class TorchEngine:
         """Tokens of each text, prompt and special tokens included, before any is cut."""
         return self.tower.whole_token_counts(texts)
 
-    def _encode_chunk(self, tokens: Tokens, vectors: np.ndarray, progress: Progress | None) -> None:
-        with torch.inference_mode(), self._computing():
-            for rows in token_budget_batches(tokens.counts, self.tokens_per_batch):
-                vectors[rows] = self.tower(self._collate(tokens, rows)).cpu().numpy()
-                if progress is not None:
-                    progress(len(rows), sum(tokens.counts[row] for row in rows))
+    def _tokenize(self, texts: Sequence[str]) -> TokenRows:
+        return TokenRows.joined(map(self._tokenize_piece, pieces_to_tokenize(texts)))
 
-    def _collate(self, tokens: Tokens, rows: list[int]) -> dict[str, Any]:
+    def _tokenize_piece(self, texts: Sequence[str]) -> TokenRows:
+        tokens = self.tower.tokenize(texts)
+        return TokenRows.of_lists(tokens.columns, tokens.truncated)
+
+    def _encode_chunk(self, tokens: TokenRows, vectors: np.ndarray, progress: Progress | None) -> None:
+        with torch.inference_mode(), self._computing():
+            for rows in token_budget_batches(tokens.counts.tolist(), self.tokens_per_batch):
+                counts = tokens.counts[rows].tolist()
+                batch = Tokens(tokens.lists(rows), counts, tokens.truncated[rows].tolist())
+                vectors[rows] = self.tower(self._collate(batch)).cpu().numpy()
+                if progress is not None:
+                    progress(len(rows), sum(counts))
+
+    def _collate(self, batch: Tokens) -> dict[str, Any]:
         # One text has no padding, and padded attention needs no mask for it.
+        rows = range(len(batch.counts))
         packed = self.packed and len(rows) > 1
-        return self.tower.collate_packed(tokens, rows) if packed else self.tower.collate(tokens, rows)
+        return self.tower.collate_packed(batch, rows) if packed else self.tower.collate(batch, rows)
 
     def _computing(self) -> torch.autocast:
         """Rounds the weights once for all batches inside it."""

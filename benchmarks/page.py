@@ -23,9 +23,9 @@ machines are shared. Memory is the peak of a process that does this work alone. 
 Three processors were at hand, at different times: one with AVX2 alone (Zen 3), one with AVX-512, VNNI and bfloat16
 (Zen 4), and one that has AMX beside these (Intel's Sapphire Rapids or a later one). The bounds were set for a Zen 5,
 which has AVX-512, VNNI and bfloat16 too. No GPU was: `python -m benchmarks.encode_gpu` measures one. "Code of" is the
-day of the commit that was measured; results that name none are older than {since}, and the code has
-changed since. The bundled model was made anew in between: the million texts in the index were encoded by one of 130,468
-pieces, not 141,118.
+day of the commit that was measured. "Older" results name none: they are of code before {since}, which
+has changed since. The bundled model was made anew in between: the million texts in the index were encoded by one of
+130,468 pieces, not 141,118.
 """
 SINCE = "2026-11-26 22:00 UTC"  # from then on results name their commit
 
@@ -83,7 +83,7 @@ def _day(found: Mapping[str, Any]) -> str:
     """The day of the commit that was measured, for a column."""
     commit = found.get("commit")
     if commit is None:
-        return f"before {SINCE}"
+        return "older"
     return commit["date"][:10] or "unknown"
 
 

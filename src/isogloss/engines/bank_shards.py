@@ -22,11 +22,12 @@ from isogloss.errors import DataError, Fault, raise_faults
 from isogloss.files import atomic_path, file_errors
 from isogloss.records import Text
 
-TEXTS_PER_CALL = 4096  # fewer texts to sort from would mean more padding
 UNKNOWN_LANGUAGE = "unknown"
 
 EncodeTexts = Callable[[Sequence[Text]], Encoded]
 Advance = Progress
+EncodeReporting = Callable[[Sequence[Text], Advance], Encoded]
+"""As `EncodeTexts`, and reports what is done while it goes on."""
 
 
 @dataclass(frozen=True)
@@ -78,33 +79,48 @@ class ShardMaker(Protocol):
 class InProcess:
     """Makes shards one after the other in this process."""
 
-    def __init__(self, encode: EncodeTexts) -> None:
+    def __init__(self, encode: EncodeReporting) -> None:
         self.encode = encode
+
+    @classmethod
+    def silent(cls, encode: EncodeTexts) -> InProcess:
+        """Over what does not report: a shard is done at once."""
+
+        def reporting(texts: Sequence[Text], advance: Advance) -> Encoded:
+            encoded = encode(texts)
+            advance(len(texts), int(encoded.token_counts.sum()))
+            return encoded
+
+        return cls(reporting)
 
     def make(self, jobs: Iterator[ShardJob], bank: Path, dtype: str, advance: Advance) -> Iterator[MadeShard]:
         """Makes the shards of `jobs`, in order."""
         for job in jobs:
-            yield make_shard(job, self.encode, bank, dtype, advance)
+            yield make_shard(job, lambda texts: self.encode(texts, advance), bank, dtype)
 
 
-def make_shard(job: ShardJob, encode: EncodeTexts, bank: Path, dtype: str, advance: Advance) -> MadeShard:
+def make_shard(job: ShardJob, encode: EncodeTexts, bank: Path, dtype: str, advance: Advance | None = None) -> MadeShard:
     """Encodes one shard and writes its files.
+
+    Args:
+        job: The shard.
+        encode: Gets all its passages at once, so that it can sort them and tokenise some while it computes others.
+        bank: Folder of the bank.
+        dtype: `float16` or `float32`.
+        advance: Takes the numbers of the whole shard, for an `encode` that does not report by itself.
 
     Raises:
         DataError: If a vector is not finite; nothing is written then.
         FileError: If the disk refuses.
     """
-    parts = []
-    for start in range(0, len(job.texts), TEXTS_PER_CALL):
-        parts.append(encode(job.texts[start : start + TEXTS_PER_CALL]))
-        advance(len(parts[-1].vectors), int(parts[-1].token_counts.sum()))
-    vectors = np.concatenate([part.vectors for part in parts])
-    counts = np.concatenate([part.token_counts for part in parts])
-    truncated = np.concatenate([part.truncated for part in parts])
-    _require_finite(vectors, job.texts)
-    languages = _count(job.texts, counts, truncated)
+    encoded = encode(job.texts)
+    if advance is not None:
+        advance(len(job.texts), int(encoded.token_counts.sum()))
+    _require_finite(encoded.vectors, job.texts)
+    languages = _count(job.texts, encoded.token_counts, encoded.truncated)
     shard = Shard(f"{job.number:05d}", len(job.texts), "", job.digest, languages)
-    return MadeShard(_write_shard(shard, vectors.astype(dtype), job.lines, bank), int(vectors.shape[1]))
+    vectors = encoded.vectors.astype(dtype)
+    return MadeShard(_write_shard(shard, vectors, job.lines, bank), int(vectors.shape[1]))
 
 
 def _write_shard(shard: Shard, vectors: NDArray[np.generic], lines: bytes, bank: Path) -> Shard:

@@ -65,6 +65,11 @@ class BankReport:
         """Speed of this call; 0 where nothing was left to encode."""
         return self.encoded / self.seconds if self.seconds else 0.0
 
+    @property
+    def tokens_per_second(self) -> float:
+        """Speed of this call; 0 where nothing was left to encode."""
+        return self.encoded_tokens / self.seconds if self.seconds else 0.0
+
     def passages_per_second_in(self, language: str) -> float:
         """Speed for one language, from its tokens per passage and the tokens per second of this call."""
         count = self.languages[language]
@@ -115,7 +120,7 @@ def encode_bank(
     checker = _Checker(_ids(place, manifest.shards[:kept]), place)
     if isinstance(texts, Sequence):
         checker.check_all(texts)
-    maker = encode if isinstance(encode, ShardMaker) else InProcess(encode)
+    maker = encode if isinstance(encode, ShardMaker) else InProcess.silent(encode)
     report = BankReport(place)
     total = len(texts) if isinstance(texts, Sized) else None
     with encoding_bar("Encoding passages", total, show=progress) as advance:

@@ -109,7 +109,7 @@ def shard_maker(retriever: Retriever, workers: int, ray: str = "") -> ShardMaker
     if ray and workers > 1:
         raise UsageError("workers and ray exclude each other", next_step="Ray has as many tasks as its cluster cores.")
     if workers == 1 and not ray:
-        return InProcess(lambda texts: retriever.encode_with_counts(texts, role="passage"))
+        return InProcess(lambda texts, advance: retriever.encode_with_counts(texts, role="passage", report=advance))
     if retriever.source is None:
         raise UsageError(
             "The model was made in this process, and other processes cannot load it",

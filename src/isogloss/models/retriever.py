@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from isogloss.engines.exported_engine import ExportedEngine
 from isogloss.engines.protocol import Compute, Encoded, Engine, Proving
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.truncated import whole_engine
@@ -25,7 +26,7 @@ from isogloss.models.hub import resolve_model
 from isogloss.models.persistence import write_model_folder
 from isogloss.models.prompts import LOGGER, resolve_prompts
 from isogloss.models.truncation import OnOverflow, TruncationReport
-from isogloss.progress import encoding_bar
+from isogloss.progress import EncodingProgress, encoding_bar
 from isogloss.records import Role, Text
 
 if TYPE_CHECKING:
@@ -199,6 +200,14 @@ class Retriever:
         """Length of a vector."""
         return self.passage.engine.dimension
 
+    @property
+    def engine_name(self) -> str:
+        """What computes the vectors of passages: `static`, `onnx`, `openvino` or `torch`."""
+        engine = whole_engine(self.passage.engine)
+        if isinstance(engine, ExportedEngine):
+            return engine.graph.kind
+        return "static" if isinstance(engine, StaticEngine) else "torch"
+
     def tower(self, role: Role) -> Tower:
         """The tower of a role.
 
@@ -264,8 +273,18 @@ class Retriever:
         languages: Sequence[str | None] | str | None = None,
         progress: bool = False,
         unreadable: Literal["refuse", "zeros"] = "refuse",
+        report: EncodingProgress | None = None,
     ) -> Encoded:
-        """As `encode`, with the number of tokens of each text and whether it was truncated."""
+        """As `encode`, with the number of tokens of each text and whether it was truncated.
+
+        Args:
+            texts: Texts or records, without prompts.
+            role: `query` or `passage`.
+            languages: Language of each text, or of all.
+            progress: Whether a bar is shown.
+            unreadable: Whether a text without a token that the model knows is refused or has the zero vector.
+            report: Takes the numbers of texts and tokens as they are done, in the place of a bar.
+        """
         tower = self.tower(role)
         if isinstance(texts, (str, Text)):
             raise UsageError(f"texts is one text ({shown(texts)})", next_step="Give a list of texts: [text].")
@@ -276,7 +295,7 @@ class Retriever:
         if isinstance(engine, Proving):
             engine.prove(whole, by_text)
         with encoding_bar(f"Encoding {role} texts", len(whole), show=progress) as advance:
-            encoded = tower.engine.encode(whole, progress=advance)
+            encoded = tower.engine.encode(whole, progress=report or advance)
         if unreadable == "refuse":
             refuse_empty(texts, whole, role, encoded)
         self._report_truncation(tower, texts, by_text, encoded)

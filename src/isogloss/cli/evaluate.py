@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from isogloss.cli.loading import LoadingSettings
 from isogloss.cli.output import DryRunFlag, JsonFlag, Reporter, SetOption, reported_errors
 from isogloss.cli.settings import with_overrides
 
@@ -28,23 +29,20 @@ class SystemName(str, Enum):
     HYBRID = "hybrid"
 
 
-class EvaluateSettings(BaseModel):
+class EvaluateSettings(LoadingSettings):
     """What `--set` can change.
 
     Attributes:
         measures: Measures, by the names of ir_measures or their aliases, joined by commas.
         resamples: Samples of the bootstrap behind the intervals.
         seed: Its seed.
-        on_overflow: What happens to a text that is longer than the model reads.
         fusion: With `--system hybrid`, how BM25 joins: by reciprocal ranks, or by weighted scores.
         weight: Share of the model in the fusion.
     """
 
-    model_config = ConfigDict(extra="forbid")
     measures: str = "nDCG@10,R@100,RR@10"
     resamples: int = Field(default=1000, ge=1)
     seed: int = 13
-    on_overflow: Literal["warn", "error", "ignore"] = "warn"
     fusion: Literal["rrf", "weighted"] = "rrf"
     weight: float = Field(default=0.5, ge=0, le=1)
 
@@ -73,11 +71,10 @@ def evaluate(
         from isogloss.evaluation.evaluate import evaluate as measure
         from isogloss.evaluation.report import evaluation_grids
         from isogloss.evaluation.systems import HybridFusion
-        from isogloss.models.retriever import Retriever
 
         settings = with_overrides(EvaluateSettings(), overrides)
         eval_set = load(data)
-        retriever = Retriever.load(model, on_overflow=settings.on_overflow)
+        retriever = settings.load(model)
         opened = Bank.open(bank) if bank else None
         if dry_run:
             check_plan(eval_set, pairs=pairs, measures=settings.measures, out=out, overwrite=overwrite)

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from isogloss import Bank, Retriever
@@ -28,7 +30,9 @@ def test_encode_makes_a_bank_of_the_corpus(world):
 def test_encode_tells_people_what_it_did(world):
     result = run("encode", "set/corpus.jsonl", "--out", "[new]", "--model", world.model)
     assert result.exit_code == 0
-    assert "9 passages encoded" in result.stdout
+    assert re.search(
+        r"9 passages encoded, \d+ a second \(\d+ tokens\), 24 dimensions,\s+by static in float32\.", result.stdout
+    )
     assert "Bank [new]" in result.stdout
     again = run("encode", "set/corpus.jsonl", "--out", "[new]", "--model", world.model)
     assert "0 passages encoded (9 were there already)" in again.stdout

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from rich.table import Table
 
+from isogloss.cli.loading import LoadingSettings
 from isogloss.cli.options import ModelOption
 from isogloss.cli.output import DryRunFlag, JsonFlag, Reporter, SetOption, reported_errors
 from isogloss.cli.settings import with_overrides
 
 if TYPE_CHECKING:
     from isogloss.engines.bank_writing import BankReport
+    from isogloss.models.retriever import Retriever
 
 CorpusArgument = Annotated[
     str,
@@ -26,18 +28,15 @@ CorpusArgument = Annotated[
 BankOption = Annotated[Path, typer.Option("--out", metavar="BANK", help="Folder of the bank.")]
 
 
-class EncodeSettings(BaseModel):
+class EncodeSettings(LoadingSettings):
     """What `--set` can change.
 
     Attributes:
         dtype: Precision of the stored vectors.
-        on_overflow: What happens to a passage that is longer than the model reads.
         shard_size: Passages per shard; a killed encode loses at most one shard.
     """
 
-    model_config = ConfigDict(extra="forbid")
     dtype: Literal["float16", "float32"] = "float16"
-    on_overflow: Literal["warn", "error", "ignore"] = "warn"
     shard_size: int = Field(default=8192, ge=1)
 
 
@@ -59,10 +58,9 @@ def encode(
     reporter = Reporter(as_json)
     with reported_errors(as_json):
         from isogloss.datasets import open_corpus
-        from isogloss.models.retriever import Retriever
 
         settings = with_overrides(EncodeSettings(), overrides)
-        retriever = Retriever.load(model, on_overflow=settings.on_overflow)
+        retriever = settings.load(model)
         passages = open_corpus(corpus)
         if dry_run:
             from isogloss.engines.bank_writing import check_target
@@ -84,10 +82,10 @@ def encode(
             workers=workers,
             ray=ray,
         )
-        _show(reporter, report, retriever.dimension)
+        _show(reporter, report, retriever)
 
 
-def _show(reporter: Reporter, report: BankReport, dimension: int) -> None:
+def _show(reporter: Reporter, report: BankReport, retriever: Retriever) -> None:
     table = Table("language", "passages", "tokens", "truncated", "passages/s", title=f"Bank {report.path}")
     rows = {}
     for language, count in sorted(report.languages.items()):
@@ -95,10 +93,13 @@ def _show(reporter: Reporter, report: BankReport, dimension: int) -> None:
         table.add_row(language, str(count.passages), str(count.tokens), str(count.truncated), f"{speed:.0f}")
         rows[language] = {"passages": count.passages, "tokens": count.tokens, "truncated": count.truncated}
     reporter.show(table)
+    dimension, engine = retriever.dimension, retriever.engine_name
+    precision = retriever.passage.fingerprint.parts["precision"]
     there = report.passages - report.encoded
     kept = f" ({there} were there already)" if there else ""
     reporter.show(
-        f"{report.encoded} passages encoded{kept}, {report.passages_per_second:.0f} a second, {dimension} dimensions."
+        f"{report.encoded} passages encoded{kept}, {report.passages_per_second:.0f} a second "
+        f"({report.tokens_per_second:.0f} tokens), {dimension} dimensions, by {engine} in {precision}."
     )
     reporter.result(
         {
@@ -106,7 +107,10 @@ def _show(reporter: Reporter, report: BankReport, dimension: int) -> None:
             "passages": report.passages,
             "encoded": report.encoded,
             "dimension": dimension,
+            "engine": engine,
+            "precision": precision,
             "seconds": round(report.seconds, 3),
+            "tokens_per_second": round(report.tokens_per_second, 1),
             "languages": rows,
         }
     )

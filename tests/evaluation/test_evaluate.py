@@ -172,7 +172,9 @@ def test_bm25_finds_across_languages_what_both_write_alike() -> None:
     assert not baseline.cells["ro-mixed"].blank
 
 
-def test_bm25_makes_the_index_of_a_pair_from_its_own_passages() -> None:
+@pytest.mark.parametrize("kept", [0, 25, 50_000])
+def test_bm25_makes_the_index_of_a_pair_from_its_own_passages(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isogloss.evaluation.systems.KEPT_PASSAGES", kept)
     found = parallel_set()
     together = evaluate(HashingRetriever(), found, pairs="all", bm25=True).baseline
     assert together is not None

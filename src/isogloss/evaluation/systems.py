@@ -16,6 +16,9 @@ from isogloss.indexing.lexical import LexicalIndex
 from isogloss.indexing.search_index import CANDIDATES, fused
 from isogloss.records import EvalSet, Run, Text
 
+KEPT_PASSAGES = 50_000
+"""Passages whose indexes by words are kept between pairs of languages, together; one index is always kept."""
+
 
 class System(Protocol):
     """Something that finds passages for queries."""
@@ -94,7 +97,7 @@ class LexicalSystem:
 
     def __init__(self, *, parts: bool = True) -> None:
         self._parts = parts
-        self._last: tuple[list[Text], LexicalIndex] | None = None
+        self._kept: list[tuple[list[Text], LexicalIndex]] = []
 
     def refusal(self, pair: Pair) -> str:
         """Empty: a query without a shared term has no results and counts 0."""
@@ -111,10 +114,15 @@ class LexicalSystem:
         return run
 
     def _index(self, passages: list[Text]) -> LexicalIndex:
-        """The index of the passages; the last one is kept, for the next query language often asks the same."""
-        if self._last is None or self._last[0] != passages:
-            self._last = passages, LexicalIndex(passages, parts=self._parts)
-        return self._last[1]
+        """The index of the passages. The last ones are kept: each query language asks the same passages again."""
+        index = next((index for kept, index in self._kept if kept == passages), None)
+        self._kept = [one for one in self._kept if one[1] is not index]
+        if index is None:
+            index = LexicalIndex(passages, parts=self._parts)
+        while self._kept and len(passages) + sum(len(kept) for kept, _ in self._kept) > KEPT_PASSAGES:
+            del self._kept[0]
+        self._kept.append((passages, index))
+        return index
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,18 @@
 """Transformer encoding: passages of mixed languages, and one query at a time, beside sentence-transformers' backends.
 
     python -m benchmarks.encode_transformer --data SET [SET …] [--batches 7] [--models FOLDER]
+    python -m benchmarks.encode_transformer --data SET [SET …] --models FOLDER --make
 
 The model has the shape of multilingual MiniLM (12 layers x 384, FFN 1536, 250,037 pieces) and random weights, so
-nothing here speaks of quality; it reads the pieces of the bundled model. It is made and exported once, in FOLDER.
+nothing here speaks of quality; it reads the pieces of the bundled model. It is made and exported once, in FOLDER, by
+`--make` alone or by the first run.
 
 The passages are batches of 32 that sentence-transformers itself would make of the whole data, evenly spaced over its
 order by length, so that its padding is that of a large corpus. Our own sorting has fewer texts to work with than it
-would have there. The backends ONNX and OpenVINO of sentence-transformers need `optimum`, which wants transformers below
-5: install `sentence-transformers[onnx,openvino]` and isogloss in an environment of their own to have them.
+would have there; the padding of all passages, or of 20,000 of a corpus, is counted too. onnxruntime alone runs the
+int8 graph that sentence-transformers exports, 32 texts at once, sorted by tokens, with nothing between. The backends
+ONNX and OpenVINO of sentence-transformers need `optimum`, which wants transformers below 5: for these install isogloss
+and `sentence-transformers[onnx,openvino]` in an environment of their own.
 """
 
 from __future__ import annotations
@@ -26,8 +30,8 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Benchmark, Plan, Target, Variant, Work, main
 from isogloss import Retriever
-from isogloss.datasets import load
-from isogloss.engines.batching import TOKENS_PER_BATCH, token_budget_batches, usable_cores
+from isogloss.datasets import load, open_corpus
+from isogloss.engines.batching import TOKENS_PER_BATCH, chunks_to_sort, token_budget_batches, usable_cores
 from isogloss.engines.openvino_engine import NO_INT8, has_bfloat16
 from isogloss.engines.processor import multiplies_int8
 from isogloss.models.calibration import spread_over_languages
@@ -35,6 +39,7 @@ from isogloss.models.export import ExportPlan, export_retriever
 from isogloss.records import Text
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+Count = Callable[[Sequence[str]], list[int]]
 BATCH = 32
 CORPUS = 20_000
 LENGTH = 512
@@ -45,6 +50,7 @@ TORCH, TORCH16, ONNX8 = "isogloss, torch float32", "isogloss, torch bfloat16", "
 OPENVINO, OPENVINO8 = "isogloss, OpenVINO", "isogloss, OpenVINO int8"
 PEER = "sentence-transformers"
 PEER_ONNX, PEER_ONNX8 = f"{PEER}, ONNX float32", f"{PEER}, ONNX int8"
+RAW = "onnxruntime alone, int8"
 PEER_OPENVINO, PEER_OPENVINO8 = f"{PEER}, OpenVINO", f"{PEER}, OpenVINO with our int8 file"
 
 
@@ -54,6 +60,10 @@ def main_plan(given: argparse.Namespace) -> Plan:
     texts = evenly_spaced_batches(passages, given.batches)
     asked = [text.text for text in spread_over_languages(queries, given.queries)]
     makers, missing = variants(given.models, passages, queries)
+    mixed = spaced(list(open_corpus(given.corpus))) if given.corpus else passages
+    if given.make:
+        print(f"Made in {given.models}. {all_padding(mixed, load_retriever_of(makers))}")
+        raise SystemExit(0)
     fastest = OPENVINO8 if multiplies_int8() else ONNX8
     plan = []
     for name, make in makers.items():
@@ -65,14 +75,15 @@ def main_plan(given: argparse.Namespace) -> Plan:
         Target("passages", fastest, PEER, 8.5),
         *(Target("passages", OPENVINO, name) for name in (PEER, PEER_OPENVINO) if fastest != OPENVINO),
         *(Target("passages", fastest, name, 2.0) for name in (PEER_ONNX8, PEER_OPENVINO, PEER_OPENVINO8)),
+        Target("passages", fastest, RAW),
         Target("single queries", ONNX8, PEER_ONNX8, 2.2),
-        Target("single queries", ONNX8, PEER),
+        *(Target("single queries", ONNX8, name) for name in (PEER, RAW)),
     ]
     known = {*makers, *missing}
     return Plan(
         plan,
         [target for target in targets if {target.ours, target.peer} <= known],
-        {} if given.alone else about(makers, texts, asked, passages),
+        {} if given.alone else about(makers, texts, asked, passages, mixed),
         missing,
     )
 
@@ -81,8 +92,12 @@ def read_texts(places: Sequence[str]) -> tuple[list[Text], list[Text]]:
     """At most 20,000 passages and all queries of the sets."""
     sets = [load(place) for place in places]
     passages = [text for one in sets for text in one.passages]
-    step = max(1, -(-len(passages) // CORPUS))
-    return passages[::step], [text for one in sets for text in one.queries]
+    return spaced(passages), [text for one in sets for text in one.queries]
+
+
+def spaced(texts: list[Text]) -> list[Text]:
+    """At most 20,000 of the texts, evenly spaced."""
+    return texts[:: max(1, -(-len(texts) // CORPUS))]
 
 
 def evenly_spaced_batches(passages: Sequence[Text], batches: int) -> list[str]:
@@ -135,13 +150,14 @@ def peers(models: Path, base: Path, openvino8: Path | None, missing: dict[str, s
         import optimum.onnxruntime  # noqa: F401
     except ImportError as absent:
         why = f"optimum is not installed beside transformers ({absent})"
-        missing.update(dict.fromkeys((PEER_ONNX, PEER_ONNX8, PEER_OPENVINO, PEER_OPENVINO8), why))
+        missing.update(dict.fromkeys((PEER_ONNX, PEER_ONNX8, RAW, PEER_OPENVINO, PEER_OPENVINO8), why))
         return {}
     onnx = made(models / "peer-onnx", lambda folder: make_peer_onnx(base, folder))
     openvino = made(models / "peer-openvino", lambda folder: make_peer(base, folder, "openvino"))
     found = {
         PEER_ONNX: lambda: sentence_transformers(onnx, "onnx", file_name="onnx/model.onnx"),
         PEER_ONNX8: lambda: sentence_transformers(onnx, "onnx", file_name=int8_file(onnx)),
+        RAW: lambda: onnxruntime_alone(onnx, int8_file(onnx)),
         PEER_OPENVINO: lambda: sentence_transformers(openvino, "openvino"),
     }
     if openvino8 is not None:
@@ -252,6 +268,42 @@ def sentence_transformers(folder: Path, backend: Any, file_name: str = "") -> En
     return functools.partial(model.encode, normalize_embeddings=True, show_progress_bar=False)
 
 
+@functools.cache
+def onnxruntime_alone(folder: Path, file_name: str) -> Encode:
+    """Encodes with an `InferenceSession`, as one would by hand: sorted by tokens, means of tokens, unit length."""
+    from onnxruntime import InferenceSession, SessionOptions
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(LENGTH)
+    options = SessionOptions()
+    options.intra_op_num_threads = usable_cores()
+    session = InferenceSession(str(folder / file_name), options, providers=["CPUExecutionProvider"])
+    wanted = {given.name for given in session.get_inputs()}
+
+    def of_batch(rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(rows):
+            ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        hidden = session.run(None, {name: value for name, value in feeds.items() if name in wanted})[0]
+        sums = np.einsum("rtd,rt->rd", hidden, mask.astype(np.float32))
+        return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        tokens = [found.ids for found in tokenizer.encode_batch(list(texts))]
+        order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]), reverse=True)
+        vectors = np.empty((len(tokens), SHAPE["hidden_size"]), dtype=np.float32)
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            vectors[rows] = of_batch([tokens[row] for row in rows])
+        return vectors
+
+    return encode
+
+
 def peer_kind() -> Literal["avx2", "avx512_vnni"]:
     """Which int8 sentence-transformers recommends for this processor."""
     return "avx512_vnni" if multiplies_int8() else "avx2"
@@ -282,25 +334,47 @@ def _queries(make: Callable[[], Encode], texts: Sequence[str]) -> Work:
 
 
 def about(
-    makers: dict[str, Callable[[], Encode]], texts: list[str], queries: list[str], passages: list[Text]
+    makers: dict[str, Callable[[], Encode]],
+    texts: list[str],
+    queries: list[str],
+    passages: list[Text],
+    mixed: list[Text],
 ) -> dict[str, Any]:
     """Sizes, padding by exact count, and how near all vectors are to those of sentence-transformers in float32."""
-    counts = load_retriever_of(makers)(texts)
+    count = load_retriever_of(makers)
+    counts = count(texts)
     sample = [*queries[:8], *texts[:: max(1, len(texts) // 8)]]
     expected = makers[PEER]()(sample)
     cosines = {name: float((make()(sample) * expected).sum(axis=1).min()) for name, make in makers.items()}
-    theirs = sum(BATCH * max(counts[start : start + BATCH]) for start in range(0, len(counts), BATCH))
-    batches = token_budget_batches(counts, TOKENS_PER_BATCH)
-    padded = sum(len(rows) * max(counts[row] for row in rows) for rows in batches)
     return {
         "passages": len(texts),
         "tokens": sum(counts),
         "queries": len(queries),
         "languages": len({text.language for text in passages}),
-        "padded tokens per token": {"isogloss": round(padded / sum(counts), 3), PEER: round(theirs / sum(counts), 3)},
+        "padded tokens per token": padding(texts, count),
+        "the same of all passages": all_padding(mixed, count),
         "least cosine to float32": {name: round(cosine, 5) for name, cosine in cosines.items()},
         "precision": "OpenVINO: " + ("bfloat16" if has_bfloat16() else "float32, there being no bfloat16"),
     }
+
+
+def padding(texts: Sequence[str], count: Count) -> dict[str, float]:
+    """Padded tokens for each token, in our batches and in those of sentence-transformers, which sorts by characters."""
+    ours = 0
+    for chunk in chunks_to_sort(texts):
+        counts = count(chunk)
+        ours += sum(len(rows) * counts[rows[0]] for rows in token_budget_batches(counts, TOKENS_PER_BATCH))
+    counts = count(sorted(texts, key=len, reverse=True))
+    batches = [counts[start : start + BATCH] for start in range(0, len(counts), BATCH)]
+    theirs = sum(len(batch) * max(batch) for batch in batches)
+    return {"isogloss": round(ours / sum(counts), 3), PEER: round(theirs / sum(counts), 3)}
+
+
+def all_padding(passages: Sequence[Text], count: Count) -> str:
+    """The padding of a large corpus of mixed languages in words; its order has no pattern."""
+    order = np.random.default_rng(13).permutation(len(passages)).tolist()
+    found = padding([passages[place].text for place in order], count)
+    return f"{len(passages):,} mixed passages, padded tokens per token: {found}"
 
 
 def load_retriever_of(makers: dict[str, Callable[[], Encode]]) -> Callable[[Sequence[str]], list[int]]:
@@ -316,6 +390,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batches", type=int, default=7, help="batches of 32 passages")
     parser.add_argument("--queries", type=int, default=40)
+    parser.add_argument("--corpus", help="texts whose padding is counted, as `isogloss encode` reads them")
+    parser.add_argument("--make", action="store_true", help="make the model and its exports, measure nothing")
     parser.add_argument("--memory", action="store_true", help="measure peak memory too, one process for each")
     default = Path(tempfile.gettempdir()) / "isogloss-benchmark-m12"
     parser.add_argument(

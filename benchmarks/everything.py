@@ -100,11 +100,14 @@ def _encoding(work: Path, retrieval: tuple[Path, ...]) -> list[Step]:
     models = work / "m12"
     static = ("benchmarks.encode_static", *sets, "--passages", "1400", "--rounds", "5")
     transformer = ("benchmarks.encode_transformer", *sets, "--models", str(models), "--rounds", "3")
+    mixed = ("--corpus", str(work / "corpus"))
     gpu = ("benchmarks.encode_gpu", *sets, "--models", str(models))
     start = ("benchmarks.start_up", *(("--sentence-transformers", str(models / "peer-onnx")) if _optimum() else ()))
     return [
         Step("encode_static", static, "encode_static", data=retrieval),
-        Step("encode_transformer", transformer, "encode_transformer", needs=("m12",), packages=TORCH),
+        Step(
+            "encode_transformer", (*transformer, *mixed), "encode_transformer", needs=("corpus", "m12"), packages=TORCH
+        ),
         Step("encode_gpu", gpu, "encode_gpu", needs=("m12",), packages=TORCH, refused=_no_gpu),
         Step("start_up", (*start, "--rounds", "5"), "start_up", needs=("m12",) if _optimum() else ()),
     ]

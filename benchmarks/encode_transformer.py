@@ -425,7 +425,9 @@ BENCHMARK = Benchmark(
         "take 3 ms; some hundred nodes that compute the shapes of tensors took 1.3 ms and the fused sum and "
         "normalisation of onnxruntime 0.5 ms before the export wrote shapes down and that fusion was left out. What "
         "is left are activations, softmax and transpositions on small arrays. One product for queries, keys and values "
-        "was tried and took as long. On AVX2 the products alone take 59 % of our time.",
+        "was tried and took as long. On AVX2 the products alone take 59 % of our time. On Zen 4 the 72 products of a "
+        "query take 5.0 ms of CPU by onnxruntime alone, 144 thousand million operations a second for 17 rows (287 for "
+        "64), of 6.8 ms in all; 2.2 times sentence-transformers would be 3.9.",
     ),
 )
 

@@ -125,6 +125,18 @@ def test_favoured_languages_come_more_often(files):
     assert share(favoured=("ru",), favour=20.0) > share() + 0.2
 
 
+def test_the_exponent_decides_between_proportion_and_uniform(files):
+    def share(exponent):  # of Thai, which half of the lines have
+        source, texts = opened(files[:1], english_share=0.0, batch=1, language_exponent=exponent)
+        return np.mean(
+            [any(text.startswith("th") for text in drawn_texts(source, texts, step)[0]) for step in range(400)]
+        )
+
+    uniform, root, proportion = share(0.0), share(0.5), share(4.0)
+    assert uniform > root + 0.05 > proportion + 0.1
+    assert MultiwayKind().language_exponent == 0.5
+
+
 def test_files_without_two_languages_are_a_fault(tmp_path):
     path = tmp_path / "one.jsonl"
     path.write_text('{"_id": "1", "en": "alone"}\n', encoding="utf-8")

@@ -38,6 +38,8 @@ class MultiwayKind:
         english_share: Share of the pairs of two languages that are made to contain English.
         same_language_share: Share of the batches whose query and passage are in one language; for `neighbours`.
         neighbours: Fewest and most lines of a passage; translation pairs where it is left out.
+        language_exponent: Exponent on the lines of a language when languages of a file are drawn; 1 is in proportion, 0
+            uniform.
         file_exponent: Exponent on a file's texts when files are drawn; 1 is in proportion, 0 uniform.
         file_weights: Factors on files by the beginning of their names, 1 for those not named.
         synonyms: Whether `_also`, further words for the same meaning, becomes pairs too.
@@ -51,6 +53,7 @@ class MultiwayKind:
     english_share: float = 0.5
     same_language_share: float = 0.0
     neighbours: tuple[int, int] | None = None
+    language_exponent: float = 0.5
     file_exponent: float = 0.5
     file_weights: Mapping[str, float] = field(default_factory=dict)
     synonyms: bool = False
@@ -258,7 +261,7 @@ class MultiwaySource:
         return float(texts**self._options.file_exponent) * float(named[0] if named else 1.0)
 
     def _languages_of(self, table: _Table, favoured: set[str]) -> NDArray[np.float64]:
-        shares = (table.sentences != MISSING).mean(axis=0) ** 0.5
+        shares = (table.sentences != MISSING).mean(axis=0) ** self._options.language_exponent
         favours = [self._options.favour if language in favoured else 1.0 for language in table.languages]
         return _chances(shares * np.asarray(favours))
 

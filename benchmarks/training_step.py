@@ -274,8 +274,8 @@ BENCHMARK = Benchmark(
         "sides; ours are those of the rows that were met (some thousand a step), which also spares AdamW's pass over "
         "the rest. They grow with the texts: the figures are of the first steps.",
         "Weights do not decay, which is the default of both sides' trainers. Where they do, every row of a table is "
-        "written in each step, and 0.36 GB of it that lay on the disk come into our memory: on Zen 4, which was "
-        "measured so, the peaks in bfloat16 were 0.50, 0.44 and 0.43 of the peer's.",
+        "written in each step, and 0.36 GB of it that lay on the disk come into our memory: an earlier run on Zen 4 "
+        "had it so, with peaks in bfloat16 of 0.50, 0.44 and 0.43 of the peer's.",
         "Queries alone would fit into memory as graphs and need three passes instead of four "
         "(`train.mini_batch_tokens=8192`); that was not measured.",
     ),

@@ -64,11 +64,11 @@ def get(
     reporter = Reporter(as_json)
     with reported_errors(as_json):
         from isogloss.datasets import load
-        from isogloss.datasets.beir_writing import write_beir
+        from isogloss.datasets.beir_writing import BEIR, write_beir
         from isogloss.datasets.checking import summary
         from isogloss.files import refuse_occupied
 
-        refuse_occupied(out, overwrite=overwrite)
+        refuse_occupied(out, overwrite=overwrite, kind=BEIR)
         tags = None if languages is None else [tag.strip() for tag in languages.split(",")]
         eval_set = load(name, query_languages=tags, passage_languages=tags, split=split)
         write_beir(eval_set, out, overwrite=overwrite)

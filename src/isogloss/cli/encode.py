@@ -56,7 +56,7 @@ def encode(
 ) -> None:
     """Encode a corpus into a bank. An interrupted encode goes on where it stopped."""
     reporter = Reporter(as_json)
-    with reported_errors(as_json):
+    with reported_errors(as_json, goes_on=True):
         from isogloss.datasets import open_corpus
 
         settings = with_overrides(EncodeSettings(), overrides)

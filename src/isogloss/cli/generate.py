@@ -42,7 +42,7 @@ def generate(
 ) -> None:
     """Write queries for passages. An interrupted run goes on where it stopped and asks for nothing twice."""
     reporter = Reporter(as_json)
-    with reported_errors(as_json):
+    with reported_errors(as_json, goes_on=True):
         from isogloss.generation.generate import generate_queries
 
         settings, asked = _settings(endpoint, model, overrides or [])

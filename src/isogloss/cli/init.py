@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from isogloss.cli.output import JsonFlag, Reporter, reported_errors
-from isogloss.errors import UsageError
+from isogloss.errors import FileError, UsageError
 from isogloss.recipe.choosing import Choice, Labels, Possessions
 
 _LABELS: tuple[Labels, ...] = ("english", "many", "none")
@@ -51,13 +51,16 @@ def init(
     """Say what you have; get the recipe of the method that fits, commented, checked, with its time and memory."""
     reporter = Reporter(as_json)
     with reported_errors(as_json):
-        from isogloss.files import refuse_occupied, write_text
+        from isogloss.files import write_text
         from isogloss.files.yaml_text import read_yaml
         from isogloss.recipe import parse_recipe
         from isogloss.recipe.choosing import choose
         from isogloss.training.assembly import RECIPE_CHECKS
 
-        refuse_occupied(out, overwrite=overwrite)
+        if out.exists() and not overwrite:
+            raise FileError(
+                f"cannot write {out}: it exists already", next_step="Choose another name, or add --overwrite."
+            )
         has = Possessions(
             labels=_labels(labels),
             rows=tuple(rows or ()),

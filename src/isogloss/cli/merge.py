@@ -29,9 +29,10 @@ def merge(
     with reported_errors(as_json):
         from isogloss.files import refuse_occupied
         from isogloss.models.merging import merge as mean
+        from isogloss.models.persistence import MODEL
         from isogloss.models.retriever import Retriever
 
-        refuse_occupied(out, overwrite=overwrite)
+        refuse_occupied(out, overwrite=overwrite, kind=MODEL)
         retrievers = [Retriever.load(model, device="cpu") for model in models]
         merged = mean(retrievers, _numbers(shares))
         if not dry_run:

@@ -55,7 +55,7 @@ def mine(
     What is known to answer a question is never its negative. An interrupted mining goes on where it stopped.
     """
     reporter = Reporter(as_json)
-    with reported_errors(as_json):
+    with reported_errors(as_json, goes_on=True):
         from isogloss.training.mining import MiningTask
         from isogloss.training.mining import mine as run
 

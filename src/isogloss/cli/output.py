@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import cached_property
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isogloss.errors import FileError, IsoglossError, UsageError
+from isogloss.errors import Fault, FileError, IsoglossError, UsageError, raise_faults
 from isogloss.files.system import as_file_error
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ SetOption = Annotated[
 
 
 WIDTH_WITHOUT_TERMINAL = 140
+NAMES = frozenset({"model", "corpus", "data", "recipe", "bank", "out"})  # what an empty text cannot stand for
 
 
 class Reporter:
@@ -81,10 +82,14 @@ class Reporter:
 
 
 @contextmanager
-def reported_errors(as_json: bool = False) -> Iterator[None]:
+def reported_errors(as_json: bool = False, *, goes_on: bool = False) -> Iterator[None]:
     """Turns our errors and the system's into a message and an exit code; all others are bugs and keep their traceback.
 
     The message is text on standard error, and with `as_json` one JSON object on standard output beside it.
+
+    Args:
+        as_json: Whether the caller is a program.
+        goes_on: Whether the verb, stopped and called again, goes on where it was.
     """
     try:
         yield
@@ -92,7 +97,8 @@ def reported_errors(as_json: bool = False) -> Iterator[None]:
         _print_error(error, as_json)
         raise typer.Exit(Exit.USAGE if isinstance(error, UsageError) else Exit.FAILURE) from None
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped. What was finished is kept; the same command goes on from there.\n")
+        kept = " What was finished is kept; the same command goes on from there." if goes_on else ""
+        sys.stderr.write(f"\nStopped.{kept}\n")
         raise typer.Exit(Exit.INTERRUPTED) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,6 +106,25 @@ def reported_errors(as_json: bool = False) -> Iterator[None]:
     except OSError as error:
         _print_error(_as_our_error(error), as_json)
         raise typer.Exit(Exit.FAILURE) from None
+
+
+def check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Refuses texts that are no UTF-8, which nothing could print or write, and empty ones where a name is wanted.
+
+    Raises:
+        UsageError: With all of them.
+    """
+    faults = []
+    for name, value in arguments.items():
+        for text in value if isinstance(value, (list, tuple)) else [value]:
+            if not isinstance(text, str):
+                continue
+            if any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
+                shown = text.encode("utf-8", "backslashreplace").decode()
+                faults.append(Fault(name, f"'{shown}' has bytes that are not UTF-8", "text in UTF-8"))
+            elif not text and name in NAMES:
+                faults.append(Fault(name, "is empty", "a name or a path; '.' is the current folder"))
+    raise_faults(UsageError, "arguments", faults, "Nothing was started.")
 
 
 def _as_our_error(error: OSError) -> IsoglossError:

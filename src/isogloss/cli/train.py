@@ -33,7 +33,7 @@ def train(
     A recipe may name sets to measure the model on and the scores it expects; with one missed the exit code is 3.
     """
     reporter = Reporter(as_json)
-    with reported_errors(as_json):
+    with reported_errors(as_json, goes_on=True):
         from isogloss.training import train as run
 
         report = run(

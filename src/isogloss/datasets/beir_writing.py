@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from isogloss.files import atomic_folder, write_jsonl, write_text
+from isogloss.files import FolderKind, atomic_folder, write_jsonl, write_text
 from isogloss.files.trec import QRELS_HEADER
 from isogloss.records import EvalSet, Text
+
+BEIR = FolderKind("a set", "corpus.jsonl", ("queries.jsonl", "qrels"))
 
 
 def write_beir(
@@ -19,7 +21,7 @@ def write_beir(
     Raises:
         FileError: If the folder is there and `overwrite` is false, or the system refuses.
     """
-    with atomic_folder(folder, overwrite=overwrite) as place:
+    with atomic_folder(folder, overwrite=overwrite, kind=BEIR) as place:
         write_jsonl(place / "corpus.jsonl", (_record(text, passage=True) for text in eval_set.passages))
         write_jsonl(place / "queries.jsonl", (_record(text, passage=False) for text in eval_set.queries))
         write_text(place / "qrels" / f"{split}.tsv", "".join(f"{line}\n" for line in _judgements(eval_set.qrels)))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isogloss.evaluation.kept_scores import keep_scores
+from isogloss.evaluation.kept_scores import PER_QUERY, keep_scores
 from isogloss.evaluation.measures import DEFAULT_MEASURES, PerQuery, depth_of, mean, parse_measures, score_run
 from isogloss.evaluation.pairs import MIXED, Pair, PairGroup, default_pairs, parse_pairs, with_languages
 from isogloss.evaluation.report import evaluation_markdown
@@ -20,12 +20,13 @@ from isogloss.evaluation.results import Cell, Estimate, Evaluation
 from isogloss.evaluation.runs import RUNS, SCORES
 from isogloss.evaluation.significance import bootstrap_intervals, bootstrap_means
 from isogloss.evaluation.systems import DenseSystem, HybridFusion, HybridSystem, LexicalSystem, System
-from isogloss.files import atomic_folder, refuse_occupied, write_json, write_run, write_text
+from isogloss.files import FolderKind, atomic_folder, refuse_occupied, write_json, write_run, write_text
 from isogloss.progress import progress_bar
 from isogloss.records import EvalSet, Run
 
 REPORT = "matrix.md"
 BASELINE = "bm25"
+EVALUATION = FolderKind("an evaluation", SCORES, (RUNS, PER_QUERY, REPORT, BASELINE))
 
 
 def evaluate(
@@ -73,7 +74,7 @@ def evaluate(
     dense = DenseSystem(retriever, name=name, bank=bank, progress=progress)
     system: System = dense if hybrid is None else HybridSystem(dense, hybrid)
     with ExitStack() as stack:
-        folder = None if out is None else stack.enter_context(atomic_folder(out, overwrite=overwrite))
+        folder = None if out is None else stack.enter_context(atomic_folder(out, overwrite=overwrite, kind=EVALUATION))
         beside = None if folder is None else folder / BASELINE
         baseline = (
             measure_system(LexicalSystem(), eval_set, groups, scorer, folder=beside, progress=progress)
@@ -106,7 +107,7 @@ def check_plan(
     tagged = with_languages(eval_set)
     parse_pairs(default_pairs(tagged) if pairs is None else pairs, tagged)
     parse_measures(measures)
-    refuse_occupied(out, overwrite=overwrite)
+    refuse_occupied(out, overwrite=overwrite, kind=EVALUATION)
 
 
 @dataclass

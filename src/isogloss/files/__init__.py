@@ -11,6 +11,7 @@ from isogloss.files.reading import check_file, check_folder, open_text, read_jso
 from isogloss.files.system import file_errors
 from isogloss.files.trec import read_qrels, read_run, write_qrels, write_run
 from isogloss.files.writing import (
+    FolderKind,
     atomic_folder,
     atomic_path,
     is_leftover,
@@ -22,6 +23,7 @@ from isogloss.files.writing import (
 )
 
 __all__ = [
+    "FolderKind",
     "atomic_folder",
     "atomic_path",
     "check_file",

@@ -12,6 +12,8 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,6 +21,30 @@ from isogloss.errors import DataError, Fault, FileError
 from isogloss.files.system import file_errors
 
 _PARTIAL = ".partial-"
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """What a folder of one kind holds, so that no other is replaced in its place.
+
+    Attributes:
+        name: What it is called, with its article.
+        marker: A file that it always has.
+        holds: Everything else that it may have at its top, as patterns of names; empty where that is not known.
+    """
+
+    name: str
+    marker: str
+    holds: tuple[str, ...] = ()
+
+    def foreign(self, place: Path) -> list[str]:
+        """Names in a folder that are none of this kind."""
+        known = (self.marker, *self.holds)
+        return sorted(
+            entry.name
+            for entry in place.iterdir()
+            if self.holds and not is_leftover(entry) and not any(fnmatch(entry.name, one) for one in known)
+        )
 
 
 def _beside(place: Path, kind: str = _PARTIAL) -> Path:
@@ -65,7 +91,9 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_folder(
+    path: str | os.PathLike[str], *, overwrite: bool = False, kind: FolderKind | None = None
+) -> Iterator[Path]:
     """Gives an empty folder beside `path` to fill, and renames it to `path` at the end.
 
     An exception inside the block removes what was written and leaves `path` as it was. An empty folder at `path` counts
@@ -74,12 +102,13 @@ def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
     Args:
         path: The folder to make.
         overwrite: Whether an existing folder is replaced, as a whole.
+        kind: The only kind of folder that is.
 
     Raises:
-        FileError: If the system refuses, or `path` holds something and `overwrite` is false.
+        FileError: If the system refuses, or `path` holds something and `overwrite` is false, or something else.
     """
     place = Path(os.path.realpath(path))
-    refuse_occupied(path, overwrite=overwrite)
+    refuse_occupied(path, overwrite=overwrite, kind=kind)
     partial = _beside(place)
     with file_errors(path, "write"):
         try:
@@ -90,7 +119,7 @@ def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
                 if file.is_file():
                     file.chmod(usual)  # some libraries write files that nobody else may read
                     _settle(file)
-            refuse_occupied(path, overwrite=overwrite)
+            refuse_occupied(path, overwrite=overwrite, kind=kind)
             _swap(partial, place)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -116,8 +145,10 @@ def remove_leftovers(folder: str | os.PathLike[str], name: str = "") -> None:
             leftover.unlink(missing_ok=True)
 
 
-def refuse_occupied(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+def refuse_occupied(path: str | os.PathLike[str], *, overwrite: bool = False, kind: FolderKind | None = None) -> None:
     """Checks that a folder can be made at `path`: nothing is there, or an empty folder, or it may be replaced.
+
+    The current folder and those that hold it are never replaced, and with a `kind` nothing that is not of it.
 
     Raises:
         FileError: If something is there.
@@ -126,11 +157,33 @@ def refuse_occupied(path: str | os.PathLike[str], *, overwrite: bool = False) ->
     with file_errors(path, "write"):
         if place.exists() and not place.is_dir():
             raise FileError(f"cannot write {path}: it is a file", next_step="Choose another name for the folder.")
-        if not overwrite and place.is_dir() and any(place.iterdir()):
+        if not place.is_dir() or not any(place.iterdir()):
+            return
+        if not overwrite:
             raise FileError(
                 f"cannot write {path}: the folder exists and is not empty",
-                next_step="Choose another folder, or allow it to be replaced (overwrite).",
+                next_step="Choose another folder, or remove it first.",
             )
+        if Path(os.path.realpath(Path.cwd())).is_relative_to(place):
+            raise FileError(
+                f"cannot replace {path}: it is the current folder, or holds it", next_step="Choose another folder."
+            )
+        if kind is not None:
+            _refuse_other_kinds(path, place, kind)
+
+
+def _refuse_other_kinds(path: str | os.PathLike[str], place: Path, kind: FolderKind) -> None:
+    if not (place / kind.marker).exists():
+        raise FileError(
+            f"cannot replace {path}: it is no folder of {kind.name}, for it has no {kind.marker}",
+            next_step="Choose another folder, or remove it yourself.",
+        )
+    foreign = kind.foreign(place)
+    if foreign:
+        raise FileError(
+            f"cannot replace {path}: beside {kind.name} it holds {', '.join(foreign)}",
+            next_step="Choose another folder, or move these away.",
+        )
 
 
 def _swap(partial: Path, place: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from isogloss.engines.bank import Bank
 from isogloss.errors import UsageError
 from isogloss.indexing.exact import search as search_exactly
-from isogloss.indexing.protocol import EVERY_PASSAGE, IndexAbout, Scores, Where, refuse_unknown
+from isogloss.indexing.protocol import EVERY_PASSAGE, Change, IndexAbout, Scores, Where, refuse_unknown
 from isogloss.records import Text
 
 
@@ -78,6 +78,10 @@ class BankIndex:
 
     def finish(self) -> None:
         """Does nothing: an unfinished bank does not open."""
+
+    def note_change(self, change: Change | None) -> None:
+        """Is refused."""
+        raise self._read_only()
 
     def leave_out_words(self, languages: Sequence[str]) -> None:
         """Is refused."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.indexing.manifest import IndexOptions
-from isogloss.indexing.protocol import EVERY_PASSAGE, IndexAbout, Scores, Where, check_write, refuse_known
+from isogloss.indexing.protocol import EVERY_PASSAGE, Change, IndexAbout, Scores, Where, check_write, refuse_known
 from isogloss.records import Text
 
 
@@ -65,6 +65,10 @@ class BaseEngine(ABC):
     def finish(self) -> None:
         """Marks a build as finished."""
         self._say(replace(self._about, building=""))
+
+    def note_change(self, change: Change | None) -> None:
+        """Has `about` say that a change is going on."""
+        self._say(replace(self._about, changing=change))
 
     def leave_out_words(self, languages: Sequence[str]) -> None:
         """Has the lexical index leave out these languages."""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from isogloss.engines.bank import Bank
-from isogloss.engines.bank_manifest import MANIFEST_NAME, file_digest
-from isogloss.errors import DataError, FileError, UsageError
+from isogloss.engines.bank_manifest import ENCODE_AGAIN, MANIFEST_NAME, file_digest
+from isogloss.errors import DataError, Fault, FileError, UsageError, raise_faults
 from isogloss.files import file_errors
 from isogloss.indexing.hits import checked_languages
 from isogloss.indexing.manifest import IndexOptions, is_index
 from isogloss.indexing.opening import create_engine, default_precision, open_engine
-from isogloss.indexing.protocol import Index, IndexAbout, refuse_known
+from isogloss.indexing.protocol import Change, Index, IndexAbout, refuse_known, refuse_unknown
 from isogloss.progress import progress_bar
 from isogloss.records import Text
 
@@ -63,27 +66,29 @@ def build_index(
     Args:
         bank: Passages and vectors.
         url: Folder, or URL of a server, that holds no index.
-        precision: `float32`, `float16`, or `int8` codes with a rescoring by float16; empty is what fits the engine.
+        precision: `float32`, `float16`, or `int8` codes with a rescoring by float16; empty is what fits the engine. An
+            interrupted build of another one is refused.
         options: Settings of the index.
         no_words: Languages that the lexical index leaves out, in any spelling; None leaves out none, or those that an
             interrupted build did.
-        word_parts: Whether the parts of words are terms beside the words, so that other forms of them are found; an
-            interrupted build keeps what it began with.
+        word_parts: Whether the parts of words are terms beside the words, so that other forms of them are found. An
+            interrupted build that began otherwise is refused.
         progress: Whether a bar is shown.
 
     Raises:
         FileError: An index is there already, or the disk refuses.
-        DataError: An unfinished index of another bank is there.
-        UsageError: Languages that no passage has, all of them.
+        DataError: An unfinished index of another bank is there, or vectors are not finite; nothing was written then.
+        UsageError: Languages that no passage has, all of them; or an unfinished index of other settings is there.
     """
     began = time.perf_counter()
     left_out = checked_languages(no_words, {tag for tag in bank.languages if tag}, "bank") if no_words else ()
     with file_errors(bank.path, "read"):
         source = file_digest(bank.path / MANIFEST_NAME)
-    index = _unfinished(url, source, options)
+    precision = precision or default_precision(url)
+    about = IndexAbout("", bank.fingerprint, bank.dimension, precision, source, left_out, word_parts)
+    index = _unfinished(url, about, options)
     if index is None:
-        precision = precision or default_precision(url)
-        about = IndexAbout("", bank.fingerprint, bank.dimension, precision, source, left_out, word_parts)
+        _refuse_unusable(bank)
         index = create_engine(url, about, options)
     try:
         if no_words is not None and left_out != index.about.no_words:
@@ -103,7 +108,7 @@ def change_index(
     options: IndexOptions | None = None,
     progress: bool = True,
 ) -> IndexReport:
-    """Adds the passages of a bank to an index.
+    """Adds the passages of a bank to an index. In a folder, what was stopped before its end goes on.
 
     Args:
         bank: Passages and vectors of the model that made the index.
@@ -114,22 +119,93 @@ def change_index(
 
     Raises:
         StaleBankError: The bank was made by another model.
-        DataError: With `add`, ids that are there already.
+        DataError: With `add`, ids that are there already; vectors that are not finite; or another change, or the build,
+            was stopped before its end.
     """
     began = time.perf_counter()
+    with file_errors(bank.path, "read"):
+        change = Change(how, file_digest(bank.path / MANIFEST_NAME), str(bank.path))
     index = open_engine(url, options)
     try:
         index.about.require(bank.fingerprint, str(url))
-        if how == "add":
+        goes_on = _goes_on(index, change)
+        _refuse_unusable(bank)
+        if how == "add" and not goes_on:
             _refuse_known(index, bank)
-        written = _write(index, bank, progress=progress)
+        with _noted(index, change):
+            written = _write(index, bank, progress=progress, skip_known=goes_on and how == "add")
         return _report(index, IndexReport(str(url), written=written), began)
     finally:
         index.close()
 
 
-def _unfinished(url: str | Path, source: str, options: IndexOptions | None) -> Index | None:
-    """The index that an interrupted build of the same bank left, if one did."""
+def _goes_on(index: Index, change: Change) -> bool:
+    """Whether this very change was stopped before its end.
+
+    Raises:
+        DataError: Another change was, or the build.
+    """
+    about = index.about
+    if about.building:
+        raise DataError(f"{index.url} is unfinished", next_step="Run the `isogloss index` that made it again first.")
+    if about.changing is None:
+        return False
+    if not about.changing.is_of(change):
+        raise DataError(
+            f"{index.url}: an {about.changing} was stopped before its end",
+            next_step="Give that command again first; it goes on. Or take the index for what it is now: "
+            f"isogloss index --out '{index.url}' --as-is",
+        )
+    return True
+
+
+@contextmanager
+def _noted(index: Index, change: Change) -> Iterator[None]:
+    """Has a folder say that it is being changed, until the change has reached its end.
+
+    Not a server, where any number of processes may write at once.
+    """
+    noted = "://" not in index.url
+    if noted:
+        index.note_change(change)
+    yield
+    if noted:
+        index.note_change(None)
+
+
+def take_as_is(url: str | Path) -> IndexReport:
+    """Takes an index whose change was stopped for what it is now: it can be changed in other ways again.
+
+    Raises:
+        DataError: Its build was stopped: it has no end that could be left out.
+        UsageError: A bank.
+    """
+    began = time.perf_counter()
+    index = open_engine(url)
+    try:
+        if index.about.building:
+            raise DataError(f"{url} is unfinished", next_step="Run the `isogloss index` that made it again; it goes on.")
+        index.note_change(None)
+        return _report(index, IndexReport(str(url)), began)
+    finally:
+        index.close()
+
+
+def _refuse_unusable(bank: Bank) -> None:
+    """Reads vectors and ids before anything is written, so that a refusal leaves nothing half done."""
+    faults = []
+    for _, ids, matrix in bank.vectors():
+        for first in range(0, len(ids), BLOCK):
+            wrong = np.flatnonzero(~np.isfinite(matrix[first : first + BLOCK]).all(axis=1))
+            faults += [
+                Fault(f"id {ids[first + row]}", "its vector has a value that is not a finite number")
+                for row in wrong.tolist()
+            ]
+    raise_faults(DataError, str(bank.path), faults, f"Nothing was written. {ENCODE_AGAIN}")
+
+
+def _unfinished(url: str | Path, wanted: IndexAbout, options: IndexOptions | None) -> Index | None:
+    """The index that an interrupted build of the same bank with the same settings left, if one did."""
     if "://" not in str(url) and not is_index(Path(url)):
         return None
     try:
@@ -139,8 +215,20 @@ def _unfinished(url: str | Path, source: str, options: IndexOptions | None) -> I
             return None
         raise
     building = index.about.building
-    if building == source:
-        return index
+    if building == wanted.building:
+        faults = [
+            Fault(name, f"{asked}, and the unfinished index has {there}")
+            for name, asked, there in (
+                ("precision", wanted.precision, index.about.precision),
+                ("word_parts", str(wanted.word_parts).lower(), str(index.about.word_parts).lower()),
+            )
+            if asked != there
+        ]
+        if not faults:
+            return index
+        index.close()
+        next_step = "Give the settings that it began with, give another place, or remove it."
+        raise_faults(UsageError, f"{url} is an unfinished index of other settings", faults, next_step)
     index.close()
     if building:
         raise DataError(f"{url} is an unfinished index of another bank", next_step="Give another place, or remove it.")
@@ -149,8 +237,11 @@ def _unfinished(url: str | Path, source: str, options: IndexOptions | None) -> I
     )
 
 
-def _write(index: Index, bank: Bank, *, progress: bool, there: int = 0) -> int:
-    """Writes the passages of a bank, but for the first blocks that are `there`: blocks are written in order."""
+def _write(index: Index, bank: Bank, *, progress: bool, there: int = 0, skip_known: bool = False) -> int:
+    """Writes the passages of a bank, but for the first blocks that are `there`: blocks are written in order.
+
+    With `skip_known`, blocks are left out of which every passage is there.
+    """
     written = 0
     pending = there
     with progress_bar("Indexing passages", len(bank), show=progress) as advance:
@@ -158,7 +249,8 @@ def _write(index: Index, bank: Bank, *, progress: bool, there: int = 0) -> int:
         for start, passages, vectors in _blocks(bank):
             advance(ready)
             ready = len(passages)
-            if start + ready > there:
+            known = skip_known and len(index.known([passage.id for passage in passages])) == ready
+            if start + ready > there and not known:
                 index.update(passages, vectors)
                 written += ready
                 pending += ready
@@ -227,16 +319,25 @@ def copy_index(url: str | Path, path: str | Path) -> IndexReport:
 
 
 def delete_passages(url: str | Path, ids: list[str], *, options: IndexOptions | None = None) -> IndexReport:
-    """Removes passages from an index.
+    """Removes passages from an index. In a folder, what was stopped before its end goes on.
 
     Raises:
-        DataError: Ids that are not there, all of them; nothing was removed then.
+        DataError: Ids that are not there, all of them, and nothing was removed then; or another change, or the build,
+            was stopped before its end.
     """
     began = time.perf_counter()
+    digest = hashlib.sha256("\n".join(sorted(set(ids))).encode("utf-8", "surrogatepass")).hexdigest()
+    change = Change("delete", digest, f"{len(set(ids))} ids")
     index = open_engine(url, options)
     try:
-        index.delete(ids)
-        index.optimize()
-        return _report(index, IndexReport(str(url), removed=len(set(ids))), began)
+        goes_on = _goes_on(index, change)
+        known = index.known(ids)
+        if not goes_on:
+            refuse_unknown(ids, known, index.url)
+        with _noted(index, change):
+            if known:
+                index.delete(sorted(known))
+            index.optimize()
+        return _report(index, IndexReport(str(url), removed=len(known)), began)
     finally:
         index.close()

@@ -9,7 +9,7 @@ from typing import Any
 from isogloss.engines.hashing import parts_digest
 from isogloss.errors import DataError
 from isogloss.files import check_folder, read_json, write_json
-from isogloss.indexing.protocol import IndexAbout
+from isogloss.indexing.protocol import Change, IndexAbout
 
 ABOUT_NAME = "index.json"
 FORMAT = 1
@@ -75,7 +75,10 @@ def read_about(folder: Path) -> IndexAbout:
 
 def about_to_json(about: IndexAbout) -> dict[str, Any]:
     """Plain JSON values of `about`."""
-    return {"format": FORMAT, "fingerprint": about.digest, **asdict(about), "parts": dict(about.parts)}
+    value = {"format": FORMAT, "fingerprint": about.digest, **asdict(about), "parts": dict(about.parts)}
+    if about.changing is None:
+        del value["changing"]
+    return value
 
 
 def about_from_json(value: Any, place: str) -> IndexAbout:
@@ -95,6 +98,7 @@ def about_from_json(value: Any, place: str) -> IndexAbout:
             building=str(value["building"]),
             no_words=tuple(map(str, value.get("no_words", ()))),
             word_parts=bool(value.get("word_parts", True)),
+            changing=Change(**value["changing"]) if value.get("changing") else None,
         )
     except (KeyError, TypeError, ValueError) as broken:
         raise DataError(f"{place} is broken: {broken!r}", next_step="Index the bank again.") from broken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from isogloss.indexing.search_index import SearchIndex
 if TYPE_CHECKING:
     from isogloss.models.retriever import Retriever
 
+_LOG = logging.getLogger(__name__)
 SCHEMES = ("qdrant", "qdrants", "postgresql", "postgres")
 
 
@@ -43,7 +45,15 @@ def open_index(
             raise DataError(
                 f"{url} is unfinished", next_step="Run the `isogloss index` that made it again; it goes on."
             )
-        return SearchIndex(index, retriever)
+        found = SearchIndex(index, retriever)
+        if index.about.changing is not None:
+            _LOG.warning(
+                "%s: an %s was stopped before its end, and searches find what it left. Give that command again; it "
+                "goes on.",
+                url,
+                index.about.changing,
+            )
+        return found
     except BaseException:
         index.close()
         raise

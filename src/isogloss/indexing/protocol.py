@@ -58,6 +58,28 @@ EVERY_PASSAGE = Where()
 
 
 @dataclass(frozen=True)
+class Change:
+    """A change of an index that has begun: what a stopped one is known by.
+
+    Attributes:
+        kind: `add`, `update` or `delete`.
+        digest: SHA-256 of what it takes in: the manifest of a bank, or ids.
+        source: The same for people.
+    """
+
+    kind: str
+    digest: str
+    source: str
+
+    def is_of(self, other: Change) -> bool:
+        """Whether both are the same change; a bank may have been moved meanwhile."""
+        return (self.kind, self.digest) == (other.kind, other.digest)
+
+    def __str__(self) -> str:
+        return f"--{self.kind} of {self.source}"
+
+
+@dataclass(frozen=True)
 class IndexAbout:
     """What an index says of itself.
 
@@ -69,6 +91,7 @@ class IndexAbout:
         building: What an unfinished build reads from; empty where the index is finished.
         no_words: Languages that its lexical index leaves out, sorted.
         word_parts: Whether the parts of words are terms of its lexical index beside the words.
+        changing: The change that is going on, or was stopped before its end.
     """
 
     engine: str
@@ -78,6 +101,7 @@ class IndexAbout:
     building: str = ""
     no_words: tuple[str, ...] = ()
     word_parts: bool = True
+    changing: Change | None = None
 
     @property
     def digest(self) -> str:
@@ -173,6 +197,13 @@ class Index(Protocol):
 
     def finish(self) -> None:
         """Marks a build as finished."""
+
+    def note_change(self, change: Change | None) -> None:
+        """Has `about` say that a change is going on; None that none is.
+
+        Raises:
+            UsageError: A bank, which is only read.
+        """
 
     def leave_out_words(self, languages: Sequence[str]) -> None:
         """Has the lexical index leave out these languages, and no others; `about` says so from then on.

@@ -19,6 +19,7 @@ from isogloss.errors import Fault, ParityError, UsageError, raise_faults
 from isogloss.files import atomic_folder, read_json, refuse_occupied, write_json
 from isogloss.models.engine_loading import exported_engine, graph_path
 from isogloss.models.folder import ExportFormat, ModelFolder, read_model_folder
+from isogloss.models.persistence import MODEL
 from isogloss.models.prompts import LOGGER
 from isogloss.models.retriever import ROLES, Retriever
 from isogloss.progress import progress_bar
@@ -121,8 +122,8 @@ def export_retriever(
             "int8: a static model has no matrix products to quantise",
             next_step="Leave the format out: its table is kept in bytes then. Or export it without int8.",
         )
-    refuse_occupied(path, overwrite=overwrite)
-    with atomic_folder(path, overwrite=overwrite) as folder:
+    refuse_occupied(path, overwrite=overwrite, kind=MODEL)
+    with atomic_folder(path, overwrite=overwrite, kind=MODEL) as folder:
         retriever.save(folder)
         described = read_model_folder(folder, folder.name)
         roles = ROLES if described.route_names else ROLES[:1]
@@ -149,8 +150,8 @@ def save_in_bytes(retriever: Retriever, path: str | os.PathLike[str], gate: Gate
         UsageError: If the model is not static.
         FileError: If the system refuses.
     """
-    refuse_occupied(path, overwrite=overwrite)
-    with atomic_folder(path, overwrite=overwrite) as folder:
+    refuse_occupied(path, overwrite=overwrite, kind=MODEL)
+    with atomic_folder(path, overwrite=overwrite, kind=MODEL) as folder:
         retriever.save(folder, precision="int8")
         report = gate(Retriever.load(folder, on_overflow="ignore", device="cpu"))
         write_json(folder / PARITY_FILE, {"format": "table", "precision": "int8", **report})

@@ -13,12 +13,13 @@ from isogloss import __version__
 from isogloss.engines.hashing import text_digest, tokenizer_digest
 from isogloss.engines.protocol import Engine, SavedModule
 from isogloss.engines.truncated import TruncatedEngine
-from isogloss.files import atomic_folder
+from isogloss.files import FolderKind, atomic_folder
 from isogloss.models.folder import TOKENIZER_DIGESTS
 
 LEGACY_PACKAGE = "sentence_transformers.models"
 OLDEST_SENTENCE_TRANSFORMERS = "5.0.0"  # first with Router; releases warn of folders newer than themselves
 NOTES_FORMAT = 1
+MODEL = FolderKind("a model", "modules.json")
 
 
 def write_model_folder(
@@ -48,7 +49,7 @@ def write_model_folder(
         FileError: If it cannot be written; what was there stays as it was.
         ModelError: If a module has no place in the layout.
     """
-    with atomic_folder(path, overwrite=overwrite) as folder:
+    with atomic_folder(path, overwrite=overwrite, kind=MODEL) as folder:
         if shared:
             listed = _write_route(folder, query.saved_modules())
         else:

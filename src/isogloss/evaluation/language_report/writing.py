@@ -11,10 +11,11 @@ from isogloss.evaluation.language_report.heatmap import draw_heatmap, require_ma
 from isogloss.evaluation.language_report.markdown import audit_markdown
 from isogloss.evaluation.language_report.page import page
 from isogloss.evaluation.runs import RunSource
-from isogloss.files import atomic_folder, refuse_occupied, write_json, write_text
+from isogloss.files import FolderKind, atomic_folder, refuse_occupied, write_json, write_text
 from isogloss.records import EvalSet
 
 PAGE, PICTURE, NUMBERS, TABLES = "report.html", "heatmap.png", "report.json", "report.md"
+REPORT = FolderKind("a report", NUMBERS, (PAGE, PICTURE, TABLES))
 
 
 def report(
@@ -44,9 +45,9 @@ def report(
     """
     if heatmap:
         require_matplotlib()
-    refuse_occupied(out, overwrite=overwrite)
+    refuse_occupied(out, overwrite=overwrite, kind=REPORT)
     found = audit(runs, eval_set, **options)
-    with atomic_folder(out, overwrite=overwrite) as folder:
+    with atomic_folder(out, overwrite=overwrite, kind=REPORT) as folder:
         write_text(folder / PAGE, page(found))
         write_json(folder / NUMBERS, found.to_json())
         write_text(folder / TABLES, audit_markdown(found))

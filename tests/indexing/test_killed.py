@@ -3,7 +3,10 @@
 1. A writer killed with SIGKILL at any moment loses no write that had returned; the index opens and is whole.
 2. A build killed at any moment goes on when it is run again: every passage is there once and has its code, and no
    unfinished part is left.
-3. Nothing else that a killed writer was making stays, and nothing of another index is touched.
+3. A build with other settings does not go on with it. An addition or a deletion that was stopped in a folder goes on by
+   the same command, is told by every opening until then, and stands in the way of other changes, unless it is taken as
+   it is. A bank that cannot be indexed leaves nothing behind.
+4. Nothing else that a killed writer was making stays, and nothing of another index is touched.
 """
 
 from __future__ import annotations
@@ -15,13 +18,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import pytest
 
 from isogloss import Bank, Text
 from isogloss.engines.bank import encode_bank
 from isogloss.engines.protocol import Encoded
+from isogloss.errors import DataError, UsageError
+from isogloss.indexing.building import build_index, change_index, delete_passages, take_as_is
 from isogloss.indexing.embedded import EmbeddedIndex
+from isogloss.indexing.opening import open_index
 from tests.indexing.conformance import ABOUT, DIMENSION, PARTS, vectors_of
 
 WRITER = """
@@ -132,3 +140,120 @@ def test_killed_build_goes_on(tmp_path: Path) -> None:
     assert next(iter(index.search(stored, k=1)[0])) == "p4321"
     assert stored.shape == (1, DIMENSION)
     index.close()
+
+
+@pytest.fixture
+def banks(tmp_path: Path) -> Path:
+    """A folder with two banks, `bank` of passages p0 … and `more` of passages q0 …, 5,000 each."""
+    for name, letter in (("bank", "p"), ("more", "q")):
+        make_bank(tmp_path / name, [f"{letter}{row}" for row in range(5000)])
+    return tmp_path
+
+
+def make_bank(path: Path, names: list[str], *, wrong: bool = False) -> None:
+    def encode(batch: list[Text]) -> Encoded:
+        vectors = vectors_of(len(batch))
+        return Encoded(vectors, np.ones(len(batch), dtype=np.int64), np.zeros(len(batch), dtype=np.bool_))
+
+    encode_bank(
+        [Text(name, f"text {name}", language="en") for name in names], encode, path, fingerprint=PARTS, progress=False
+    )
+    if wrong:
+        vectors = path / "shards" / "00000.vectors.npy"
+        matrix = np.load(vectors)
+        matrix[7] = np.nan
+        np.save(vectors, matrix)
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, method: str, calls: int) -> None:
+    """Has an engine's method be the last that a process does, as if it were stopped after so many calls."""
+    done = 0
+    real = getattr(EmbeddedIndex, method)
+
+    def stopping(*arguments: Any) -> Any:
+        nonlocal done
+        if done == calls:
+            raise KeyboardInterrupt
+        done += 1
+        return real(*arguments)
+
+    monkeypatch.setattr(EmbeddedIndex, method, stopping)
+
+
+def test_an_unfinished_build_of_other_settings_is_refused(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = banks / "index"
+    bank = Bank.open(banks / "bank")
+    stop_after(monkeypatch, "update", 1)
+    with pytest.raises(KeyboardInterrupt):
+        build_index(bank, index, precision="float32", progress=False)
+    monkeypatch.undo()
+    before = (index / "index.json").read_bytes()
+    with pytest.raises(UsageError, match=r"precision  int8, and the unfinished index has float32"):
+        build_index(bank, index, precision="int8", progress=False)
+    with pytest.raises(UsageError, match=r"word_parts  false, and the unfinished index has true"):
+        build_index(bank, index, precision="float32", word_parts=False, progress=False)
+    assert (index / "index.json").read_bytes() == before
+    with pytest.raises(DataError, match="is unfinished"):
+        change_index(Bank.open(banks / "more"), index, "add", progress=False)
+    assert build_index(bank, index, precision="float32", progress=False).passages == 5000
+
+
+@pytest.mark.parametrize("how", ["add", "update"])
+def test_a_stopped_addition_goes_on(
+    how: Literal["add", "update"], banks: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = banks / "index"
+    more = Bank.open(banks / "more")
+    build_index(Bank.open(banks / "bank"), index, progress=False)
+    stop_after(monkeypatch, "update", 1)
+    with pytest.raises(KeyboardInterrupt):
+        change_index(more, index, how, progress=False)
+    monkeypatch.undo()
+    open_index(index, model=None).close()
+    assert f"--{how} of {more.path} was stopped before its end" in caplog.text
+    caplog.clear()
+    make_bank(banks / "third", ["r0"])
+    third = Bank.open(banks / "third")
+    with pytest.raises(DataError, match=rf"--{how} of .*more was stopped.*\n.*--as-is"):
+        change_index(third, index, "add", progress=False)
+    with pytest.raises(DataError, match=r"was stopped before its end"):
+        delete_passages(index, ["p0"])
+    report = change_index(more, index, how, progress=False)
+    assert (report.written, report.passages) == (5000 - 2048 if how == "add" else 5000, 10_000)
+    assert "changing" not in (index / "index.json").read_text()
+    open_index(index, model=None).close()
+    assert caplog.text == ""
+    with pytest.raises(DataError, match="is in the index already"):
+        change_index(more, index, "add", progress=False)
+
+
+def test_a_stopped_deletion_goes_on_or_is_left_as_it_is(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = banks / "index"
+    build_index(Bank.open(banks / "bank"), index, progress=False)
+    ids = [f"p{row}" for row in range(1000)]
+    for _ in range(2):
+        stop_after(monkeypatch, "optimize", 0)
+        with pytest.raises(KeyboardInterrupt):
+            delete_passages(index, ids)
+        monkeypatch.undo()
+    assert delete_passages(index, ids).passages == 4000
+    with pytest.raises(DataError, match="p0  is not in the index"):
+        delete_passages(index, ids)
+    stop_after(monkeypatch, "optimize", 0)
+    with pytest.raises(KeyboardInterrupt):
+        delete_passages(index, ["p4000"])
+    monkeypatch.undo()
+    assert take_as_is(index).passages == 3999
+    assert delete_passages(index, ["p4001"]).passages == 3998
+
+
+def test_vectors_that_are_not_finite_leave_nothing_behind(banks: Path) -> None:
+    make_bank(banks / "wrong", [f"w{row}" for row in range(9)], wrong=True)
+    wrong = Bank.open(banks / "wrong")
+    with pytest.raises(DataError, match=r"id w7  its vector has a value.*\nNothing was written"):
+        build_index(wrong, banks / "index", progress=False)
+    assert not (banks / "index").exists()
+    build_index(Bank.open(banks / "bank"), banks / "index", progress=False)
+    with pytest.raises(DataError, match=r"id w7"):
+        change_index(wrong, banks / "index", "add", progress=False)
+    assert "changing" not in (banks / "index" / "index.json").read_text()

@@ -55,6 +55,9 @@ def index(
     snapshot: Annotated[
         Path | None, typer.Option("--snapshot", metavar="FOLDER", help="Copy the index as it is now into a new folder.")
     ] = None,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Leave a change that was stopped as it is, so that others can begin.")
+    ] = False,
     no_words: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,9 +69,11 @@ def index(
     overrides: SetOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make an index of a bank, or change or copy one. An interrupted build goes on where it stopped."""
+    """Make an index of a bank, or change or copy one. In a folder, what was interrupted goes on where it stopped."""
     reporter = Reporter(as_json)
-    with reported_errors(as_json):
+    # On a server others may write meanwhile, so that no note of a change is kept there.
+    goes_on = "://" not in out or not (add or update or delete is not None)
+    with reported_errors(as_json, goes_on=goes_on):
         from isogloss.indexing.manifest import IndexOptions
 
         chosen = [*(overrides or ()), *([f"precision={precision}"] if precision else ())]
@@ -80,11 +85,18 @@ def index(
             threads=settings.threads,
         )
         if snapshot is not None:
-            if bank is not None or add or update or delete is not None or no_words:
+            if bank is not None or add or update or delete is not None or no_words or as_is:
                 raise UsageError("--snapshot is given alone, with --out INDEX")
             from isogloss.indexing.building import copy_index
 
             _show(reporter, copy_index(out, snapshot), _Words())
+            return
+        if as_is:
+            if bank is not None or add or update or delete is not None or no_words:
+                raise UsageError("--as-is is given alone, with --out INDEX")
+            from isogloss.indexing.building import take_as_is
+
+            _show(reporter, take_as_is(out), _Words())
             return
         left_out = None if no_words is None else [language for language in no_words if language != "none"]
         report = _changed(bank, out, settings, options, add, update, delete, left_out, progress=not as_json)

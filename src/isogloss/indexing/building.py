@@ -152,7 +152,7 @@ def _goes_on(index: Index, change: Change) -> bool:
         return False
     if not about.changing.is_of(change):
         raise DataError(
-            f"{index.url}: an {about.changing} was stopped before its end",
+            f"{index.url}: its {about.changing} was stopped before its end",
             next_step="Give that command again first; it goes on. Or take the index for what it is now: "
             f"isogloss index --out '{index.url}' --as-is",
         )
@@ -184,7 +184,9 @@ def take_as_is(url: str | Path) -> IndexReport:
     index = open_engine(url)
     try:
         if index.about.building:
-            raise DataError(f"{url} is unfinished", next_step="Run the `isogloss index` that made it again; it goes on.")
+            raise DataError(
+                f"{url} is unfinished", next_step="Run the `isogloss index` that made it again; it goes on."
+            )
         index.note_change(None)
         return _report(index, IndexReport(str(url)), began)
     finally:

@@ -17,7 +17,7 @@ from isogloss.indexing.search_index import SearchIndex
 if TYPE_CHECKING:
     from isogloss.models.retriever import Retriever
 
-_LOG = logging.getLogger(__name__)
+LOGGER = logging.getLogger("isogloss")
 SCHEMES = ("qdrant", "qdrants", "postgresql", "postgres")
 
 
@@ -33,7 +33,7 @@ def open_index(
 
     Raises:
         FileError: There is nothing, or another process has the folder open.
-        DataError: It is no index, or an unfinished one.
+        DataError: It is no index, or an unfinished one. One whose change was stopped opens, with a warning in the log.
         StaleBankError: The passages were encoded by another model.
     """
     from isogloss.models.retriever import Retriever
@@ -47,8 +47,8 @@ def open_index(
             )
         found = SearchIndex(index, retriever)
         if index.about.changing is not None:
-            _LOG.warning(
-                "%s: an %s was stopped before its end, and searches find what it left. Give that command again; it "
+            LOGGER.warning(
+                "%s: its %s was stopped before its end, and searches find what it left. Give that command again; it "
                 "goes on.",
                 url,
                 index.about.changing,

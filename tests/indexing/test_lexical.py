@@ -104,8 +104,8 @@ def test_order_changes_no_bit() -> None:
 
 
 def test_a_script_that_is_not_cut_is_refused_by_language() -> None:
-    uncut = [Text(f"j{number}", chr(0x10A60 + number) * 50, "xsa") for number in range(3)]
-    with pytest.raises(DataError, match=r"xsa  3 of 3 long passages.*\n.*--no-words xsa"):
+    uncut = [Text(f"j{number}", chr(0x10A60 + number) * 50, "xsa") for number in range(20)]
+    with pytest.raises(DataError, match=r"xsa  20 of 20 long passages.*\n.*--no-words xsa"):
         LexicalIndex([*uncut, Text("e", "a long passage in English words that are cut well", "en")])
     with pytest.raises(DataError, match="no passages"):
         LexicalIndex([])
@@ -122,27 +122,34 @@ UNSPACED = {
 def test_pairs_of_characters_are_what_an_unspaced_script_is_taken_for(
     language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passages = [Text("p", UNSPACED[language], language)]
+    passages = [Text(f"p{row}", UNSPACED[language], language) for row in range(20)]
     assert LexicalIndex(passages).uncut == {}
     monkeypatch.setattr(tokens, "_is_unspaced", lambda character: False)
-    with pytest.raises(DataError, match=f"{language}  1 of 1 long passages"):
+    with pytest.raises(DataError, match=f"{language}  20 of 20 long passages"):
         LexicalIndex(passages)
 
 
 def spaced_and_not(not_spaced: int) -> list[Text]:
-    """Ten long passages of one language, some of them written without spaces."""
+    """Twenty long passages of one language, some of them written without spaces."""
     text = "the keeper of the lighthouse counts the ships"
-    return [Text(f"p{row}", f"{row} {text.replace(' ', '') if row < not_spaced else text}", "en") for row in range(10)]
+    return [Text(f"p{row}", f"{row} {text.replace(' ', '') if row < not_spaced else text}", "en") for row in range(20)]
 
 
 def test_texts_that_lost_their_spaces_are_counted_and_do_not_refuse_their_language(tmp_path: Path) -> None:
-    index = LexicalIndex(spaced_and_not(4))
-    assert index.uncut == {"en": (4, 10)}
+    index = LexicalIndex(spaced_and_not(8))
+    assert index.uncut == {"en": (8, 20)}
     index.save(tmp_path)
-    assert LexicalIndex.load(tmp_path).uncut == {"en": (4, 10)}
+    assert LexicalIndex.load(tmp_path).uncut == {"en": (8, 20)}
     assert LexicalIndex(spaced_and_not(0)).uncut == {}
-    with pytest.raises(DataError, match="en  7 of 10"):
-        LexicalIndex(spaced_and_not(7))
+    with pytest.raises(DataError, match="en  14 of 20"):
+        LexicalIndex(spaced_and_not(14))
+
+
+def test_one_odd_passage_refuses_no_language() -> None:
+    notes = [Text(f"n{row}", f"note {row}", language) for row, language in enumerate(["de", "en"] * 50)]
+    index = LexicalIndex([*notes, Text("url", "https://example.org/" + "a" * 200, "de")])
+    assert index.uncut == {"de": (1, 1)}
+    assert len(index.search([Text("q", "note")], languages=["en"])["q"]) == 50
 
 
 def test_a_language_that_is_left_out_changes_nothing_for_the_others(tmp_path: Path) -> None:

@@ -85,6 +85,26 @@ def test_refusals(place, tiny_static, tiny_transformer):
         open_index("quadrant://host/name", model=None)
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("qdrant://localhost:port/foo", "port"),
+        ("qdrant://localhost:99999/foo", "65535"),
+        ("qdrant://localhost:0/foo", "port 0"),
+        ("qdrant://[bad/foo", "IPv6"),
+        ("postgresql://me:secret@[bad/foo", "IPv6"),
+    ],
+)
+def test_a_place_that_is_no_url(place, url, said):
+    for refused in (
+        lambda: open_index(url, model=None),
+        lambda: build_index(Bank.open(place / "bank"), url, progress=False),
+    ):
+        with pytest.raises(UsageError, match=f"is no URL.*{said}") as caught:
+            refused()
+        assert "secret" not in str(caught.value)
+
+
 def test_a_language_without_words(place, tiny_static):
     with open_index(place / "index", model=tiny_static) as index:
         everything = index.search(["ships that pass"], k=12, mode="hybrid")[0]

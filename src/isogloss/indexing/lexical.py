@@ -27,6 +27,7 @@ LONG_PASSAGE = 40
 # words alone would leave 85 to 95 % of Thai, Japanese, Burmese, Shan, Lao and Khmer so, 70 % of traditional Chinese.
 UNCUT_LENGTH = 10
 UNCUT_SHARE = 2 / 3
+FEWEST_LONG = 20  # long passages from which a language is refused: of fewer, one odd one may be most
 TOLD_SHARE = 0.2
 PASSAGES_NAME = "passages.json"
 SCORES_NAME = "bm25"
@@ -211,6 +212,7 @@ class _Cut:
         faults = [
             Fault(language, f"{uncut} of {long} long passages have no terms, or such of over {UNCUT_LENGTH} characters")
             for language, (uncut, long) in self._counts(UNCUT_SHARE).items()
+            if long >= FEWEST_LONG
         ]
         options = " ".join(f"--no-words {fault.where}" for fault in faults)
         next_step = f"Leave them out: isogloss index --out INDEX {options}; or install a segmenter for their script."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from isogloss.engines.bank import Bank
 from isogloss.engines.bank_manifest import MANIFEST_NAME
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from isogloss.models.retriever import Retriever
 
 LOGGER = logging.getLogger("isogloss")
+PLACES = "Give a folder, qdrant://host:port/collection, or postgresql://user@host/database."
 SCHEMES = ("qdrant", "qdrants", "postgresql", "postgres")
 
 
@@ -65,7 +68,7 @@ def open_engine(url: str | Path, options: IndexOptions | None = None) -> Index:
     Raises:
         FileError: There is nothing, or another process has the folder open.
         DataError: It is no index.
-        UsageError: The URL names no engine.
+        UsageError: The URL names no engine, or is none.
     """
     scheme = _scheme(url)
     if scheme.startswith("qdrant"):
@@ -124,6 +127,19 @@ def _scheme(url: str | Path) -> str:
     if scheme not in SCHEMES:
         raise UsageError(
             f"'{url}': '{scheme}' is no engine{did_you_mean(scheme, SCHEMES)}",
-            next_step="Give a folder, qdrant://host:port/collection, or postgresql://user@host/database.",
+            next_step=PLACES,
         )
+    try:
+        parts = urlsplit(str(url))
+        # Of PostgreSQL's there may be several, with a host each.
+        port = parts.port if scheme.startswith("qdrant") else None
+    except ValueError as wrong:
+        raise UsageError(f"'{_shown(str(url))}' is no URL: {wrong}", next_step=PLACES) from wrong
+    if port == 0:
+        raise UsageError(f"'{_shown(str(url))}' is no URL: port 0 (allowed: 1 to 65535)", next_step=PLACES)
     return scheme
+
+
+def _shown(url: str) -> str:
+    """A URL without its user and password."""
+    return re.sub(r"//[^@/]*@", "//", url)

@@ -13,7 +13,7 @@ import re
 import pytest
 
 from isogloss import Bank, Retriever
-from tests.cli.worlds import LANGUAGES, PASSAGES, answer, run, snapshot
+from tests.cli.worlds import LANGUAGES, PASSAGES, answer, run, snapshot, write_lines
 
 
 def test_encode_makes_a_bank_of_the_corpus(world):
@@ -97,6 +97,24 @@ def test_compare_says_what_changed(world):
     same = run("compare", "scores", "scores", "--data", "set", "--fail-if-worse")
     assert same.exit_code == 0
     assert "nDCG@10" in same.stdout
+
+
+def test_a_comparison_on_another_set_or_of_nothing_is_no_pass(world):
+    records = {
+        "corpus": [{"_id": "x", "text": "Other text.", "lang": "de"}],
+        "queries": [{"_id": "y", "text": "Other?", "lang": "de"}],
+    }
+    for name, lines in records.items():
+        write_lines(world / "another" / f"{name}.jsonl", lines)
+    (world / "another" / "qrels").mkdir()
+    (world / "another" / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\ny\tx\t1\n")
+    for gate in ((), ("--fail-if-worse",)):
+        wrong = run("compare", "scores", "scores", "--data", "another", *gate)
+        assert wrong.exit_code == 2
+        assert "none of the queries of another" in wrong.stderr
+    nothing = run("compare", "scores", "scores", "--data", "set", "--pairs", "ru-de", "--fail-if-worse")
+    assert nothing.exit_code == 3
+    assert "nothing was compared" in nothing.stderr
 
 
 def test_gate_missed_is_exit_code_three(world):

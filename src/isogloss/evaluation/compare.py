@@ -90,8 +90,13 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
     def worse(self) -> tuple[str, ...]:
-        """Why the gate is missed, a reason per language pair and measure; empty where nothing got worse."""
+        """Why the gate is missed, a reason per language pair and measure; empty where nothing got worse.
+
+        Where no pair has a value on both sides nothing was shown to be as good, which is a reason too.
+        """
         reasons = {}
+        if all(found.difference is None for found in self.differences):
+            reasons["nothing"] = "nothing was compared: no pair has a value on both sides"
         for found in self.differences:
             name = f"{found.pair} {found.measure}"
             if found.lost:
@@ -146,6 +151,7 @@ def compare(
     _check(before, after, eval_set, alpha, margin, resamples)
     plan = _plan(before, after, eval_set, pairs, measures)
     first, second = (_evaluated(source, plan) for source in (before, after))
+    _refuse_other_sets(first, second)
     differences: list[Difference] = []
     for group in plan.groups:
         for measure in plan.measures:
@@ -153,6 +159,16 @@ def compare(
             differences += _tested(rows, first, second, resamples, seed)
     notes = [f"{found.system} {note}" for found in (first, second) for note in found.notes]
     return Comparison(first.system, second.system, plan.data, tuple(differences), alpha, margin, tuple(notes))
+
+
+def _refuse_other_sets(*sides: Evaluation) -> None:
+    """Raises where runs have results for no query of the set: its zeros would be taken for losses."""
+    faults = []
+    for side in sides:
+        cells = [cell for cell in side.cells.values() if not cell.blank]
+        if cells and all(cell.unanswered == cell.queries for cell in cells):
+            faults.append(Fault(side.system, f"has results for none of the queries of {side.data}"))
+    raise_faults(UsageError, "compare", faults, "Give the set that these were measured on.")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
 2. A killed encode resumes, encodes nothing twice, and ends with the same bytes as an unbroken one; so does an append.
 3. A bank of another model, prompt or precision is refused with the name of the part that differs; never silently used.
 4. Duplicate ids and empty texts are refused, all of them at once, before anything is encoded.
-5. A damaged, unfinished or foreign folder is refused, and nothing that was there is lost.
+5. A damaged, unfinished or foreign folder is refused, and nothing that was there is lost. The encode that made it makes
+   what is damaged anew, and nothing else.
 """
 
 from __future__ import annotations
@@ -209,6 +210,55 @@ def test_foreign_and_damaged_folders(tmp_path):
         "00002.texts.jsonl",
         "00003.vectors.npy",
     ]
+
+
+DAMAGES = {
+    "garbage behind": lambda lines: [*lines, "garbage\n"],
+    "renamed key": lambda lines: [lines[0].replace('"text"', '"body"', 1), *lines[1:]],
+    "no object": lambda lines: ["[]\n", *lines[1:]],
+    "lines missing": lambda lines: lines[:2],
+    "empty": lambda lines: [],
+    "other bytes": lambda lines: [lines[0].replace("text", "te\udcffxt"), *lines[1:]],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_texts_are_told_by_every_reading_and_made_anew(tmp_path, damage):
+    make(tmp_path / "bank")
+    whole = content(tmp_path / "bank")
+    texts = tmp_path / "bank" / "shards" / "00001.texts.jsonl"
+    lines = texts.read_text(encoding="utf-8").splitlines(keepends=True)
+    readings = (Bank.texts, lambda bank: bank.ids, lambda bank: bank.get(["p4"]), lambda bank: bank.text("p4"))
+    undamaged = Bank.open(tmp_path / "bank")
+    assert undamaged.ids  # what a search has read already before it reads the text of a hit
+    texts.write_text("".join(DAMAGES[damage](lines)), encoding="utf-8", errors="surrogateescape")
+    for read in readings:
+        with pytest.raises(DataError, match=r"00001.texts.jsonl is damaged: (.|\n)*made anew"):
+            list(read(Bank.open(tmp_path / "bank")))
+    with pytest.raises(DataError, match=r"00001.texts.jsonl is damaged"):
+        undamaged.text("p4")
+    with pytest.raises(DataError, match=r"00001.texts.jsonl is damaged"):
+        make(tmp_path / "bank", [Text("new", "new")], append=True)
+    assert make(tmp_path / "bank").encoded == 4
+    assert content(tmp_path / "bank") == whole
+
+
+@pytest.mark.parametrize("left", [None, 0, 150], ids=["gone", "empty", "cut"])
+def test_a_finished_bank_with_damaged_vectors_is_made_whole(tmp_path, left):
+    make(tmp_path / "bank")
+    whole = content(tmp_path / "bank")
+    vectors = tmp_path / "bank" / "shards" / "00003.vectors.npy"
+    vectors.write_bytes(vectors.read_bytes()[:left])
+    if left is None:
+        vectors.unlink()
+    with pytest.raises(DataError, match=r"00003\.vectors.npy"):
+        Bank.open(tmp_path / "bank")
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "bank", encoder=Encoder(dies_after=0))
+    encoder = Encoder()
+    assert make(tmp_path / "bank", encoder=encoder).encoded == encoder.seen == 4
+    assert content(tmp_path / "bank") == whole
+    assert make(tmp_path / "bank").encoded == 0
 
 
 def test_verify_finds_a_changed_vector(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isogloss.engines.bank_manifest import ENCODE_AGAIN, LanguageCount, Manifest, Shard, file_digest, read_manifest
+from isogloss.engines.bank_manifest import MAKE_ANEW, LanguageCount, Manifest, Shard, file_digest, read_manifest
+from isogloss.engines.bank_shards import read_records, record_of, require_rows
 from isogloss.engines.bank_writing import BankReport, encode_bank
 from isogloss.errors import DataError, Fault, did_you_mean, raise_faults
 from isogloss.files import file_errors
@@ -57,7 +57,7 @@ class Bank:
             )
         bank = cls(place, manifest)
         faults = [fault for shard in manifest.shards for fault in bank._shard_faults(shard)]
-        raise_faults(DataError, str(place), faults, ENCODE_AGAIN)
+        raise_faults(DataError, str(place), faults, MAKE_ANEW)
         return bank
 
     def __len__(self) -> int:
@@ -135,9 +135,9 @@ class Bank:
         for shard in self._manifest.shards:
             if row < shard.rows:
                 begin, end = self._offsets(shard)[row : row + 2]
-                return _text(json.loads(self._lines(shard)[begin:end]))
+                return _text(record_of(self._lines(shard)[begin:end], shard.texts_path(self.path)))
             row -= shard.rows
-        raise DataError(f"{self.path} has lost passage '{id_}'", next_step=ENCODE_AGAIN)
+        raise DataError(f"{self.path} has lost passage '{id_}'", next_step=MAKE_ANEW)
 
     def texts(self) -> Iterator[Text]:
         """All passages, in the order of the vectors."""
@@ -169,7 +169,7 @@ class Bank:
                 with file_errors(path, "read"):
                     if file_digest(path) != digest:
                         faults.append(Fault(str(path), "changed since it was written"))
-        raise_faults(DataError, str(self.path), faults, ENCODE_AGAIN)
+        raise_faults(DataError, str(self.path), faults, MAKE_ANEW)
 
     @cached_property
     def _columns(self) -> tuple[list[str], list[str | None]]:
@@ -199,10 +199,12 @@ class Bank:
     def _offsets(self, shard: Shard) -> list[int]:
         """Where the line of each passage begins."""
         if shard.name not in self._line_starts:
+            path = shard.texts_path(self.path)
             starts = [0]
-            with shard.texts_path(self.path).open("rb") as lines:
+            with file_errors(path, "read"), path.open("rb") as lines:
                 for line in lines:
                     starts.append(starts[-1] + len(line))
+            require_rows(len(starts) - 1, shard, path)
             self._line_starts[shard.name] = starts
         return self._line_starts[shard.name]
 
@@ -216,19 +218,16 @@ class Bank:
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for shard in self._manifest.shards:
-            path = shard.texts_path(self.path)
-            with file_errors(path, "read"), path.open(encoding="utf-8") as lines:
-                for line in lines:
-                    yield json.loads(line)
+            yield from read_records(shard, self.path)
 
     def _block(self, shard: Shard) -> NDArray[np.floating[Any]]:
         path = shard.vectors_path(self.path)
-        try:
-            with file_errors(path, "read"):
+        with file_errors(path, "read"):
+            try:
                 block: NDArray[np.floating[Any]] = np.load(path, mmap_mode="r", allow_pickle=False)
-                return block
-        except ValueError as broken:
-            raise DataError(f"{path} is damaged: {broken}", next_step=ENCODE_AGAIN) from broken
+            except (ValueError, EOFError) as broken:
+                raise DataError(f"{path} is damaged: {broken}", next_step=MAKE_ANEW) from broken
+            return block
 
     def _shard_faults(self, shard: Shard) -> list[Fault]:
         path = shard.vectors_path(self.path)

@@ -14,13 +14,14 @@ from typing import Any
 
 from isogloss.engines.hashing import parts_digest
 from isogloss.errors import DataError, Fault, StaleBankError, raise_faults
-from isogloss.files import check_folder, read_json, write_json
+from isogloss.files import check_folder, file_errors, read_json, write_json
 
 MANIFEST_NAME = "bank.json"
 MANIFEST_FORMAT = 1
 DTYPES = ("float16", "float32")
 SHOWN_CHARACTERS = 60
 ENCODE_AGAIN = "Encode the corpus again into another folder."
+MAKE_ANEW = "Encode the corpus again: into the same folder, where what is damaged is made anew, or into another one."
 
 
 @dataclass
@@ -61,6 +62,17 @@ class Shard:
     def texts_path(self, bank: Path) -> Path:
         """Where the texts are."""
         return bank / "shards" / f"{self.name}.texts.jsonl"
+
+    def is_whole(self, bank: Path) -> bool:
+        """Whether both files are there as they were written."""
+        for path, digest in (
+            (self.vectors_path(bank), self.vectors_sha256),
+            (self.texts_path(bank), self.texts_sha256),
+        ):
+            with file_errors(path, "read"):
+                if not path.is_file() or file_digest(path) != digest:
+                    return False
+        return True
 
 
 @dataclass

@@ -16,13 +16,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from isogloss.engines.bank_manifest import LanguageCount, Shard, file_digest
+from isogloss.engines.bank_manifest import MAKE_ANEW, LanguageCount, Shard, file_digest
 from isogloss.engines.protocol import Encoded, Progress
 from isogloss.errors import DataError, Fault, raise_faults
 from isogloss.files import atomic_path, file_errors
 from isogloss.records import Text
 
 UNKNOWN_LANGUAGE = "unknown"
+
+_KINDS_OF_VALUES = (("id", str), ("language", (str, type(None))), ("title", str), ("text", str))
 
 EncodeTexts = Callable[[Sequence[Text]], Encoded]
 Advance = Progress
@@ -131,6 +133,53 @@ def _write_shard(shard: Shard, vectors: NDArray[np.generic], lines: bytes, bank:
     with file_errors(bank, "read"):
         digest = file_digest(shard.vectors_path(bank))
     return Shard(shard.name, shard.rows, digest, shard.texts_sha256, shard.languages)
+
+
+def read_records(shard: Shard, bank: Path) -> Iterator[dict[str, Any]]:
+    """The passages of a shard as they are written.
+
+    Raises:
+        FileError: If the file cannot be read.
+        DataError: If it is damaged.
+    """
+    path = shard.texts_path(bank)
+    count = 0
+    with file_errors(path, "read"), path.open("rb") as lines:
+        for line in lines:
+            count += 1
+            yield record_of(line, path)
+    require_rows(count, shard, path)
+
+
+def record_of(line: bytes, path: Path) -> dict[str, Any]:
+    """The passage of one line.
+
+    Raises:
+        DataError: If it is none.
+    """
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as broken:
+        raise _damaged(path, str(broken)) from broken
+    if not isinstance(record, dict) or not all(
+        isinstance(record.get(key, 0), kinds) for key, kinds in _KINDS_OF_VALUES
+    ):
+        raise _damaged(path, f"a passage without id, language, title or text: {line[:80].decode(errors='replace')!r}")
+    return record
+
+
+def require_rows(count: int, shard: Shard, path: Path) -> None:
+    """Checks how many passages a file of texts has.
+
+    Raises:
+        DataError: If passages are missing, or there are others behind them.
+    """
+    if count != shard.rows:
+        raise _damaged(path, f"it has {count} passages, not {shard.rows}")
+
+
+def _damaged(path: Path, reason: str) -> DataError:
+    return DataError(f"{path} is damaged: {reason}", next_step=MAKE_ANEW)
 
 
 def _line(text: Text) -> str:

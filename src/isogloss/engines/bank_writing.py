@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
@@ -24,9 +23,10 @@ from isogloss.engines.bank_shards import (
     MadeShard,
     ShardJob,
     ShardMaker,
+    read_records,
 )
 from isogloss.errors import DataError, Fault, FileError, UsageError, raise_faults
-from isogloss.files import file_errors, is_leftover, remove_leftovers
+from isogloss.files import is_leftover, remove_leftovers
 from isogloss.progress import encoding_bar
 from isogloss.records import Text
 
@@ -195,7 +195,10 @@ def _jobs(
         job = ShardJob(number, block)
         if number < there:
             _require_same_shard(manifest.shards[number], job.digest, len(block), place)
-            advance(len(block))
+            if manifest.shards[number].is_whole(place):
+                advance(len(block))
+                continue
+            yield job
             continue
         if finished:
             raise DataError(
@@ -209,7 +212,9 @@ def _keep(made: MadeShard, place: Path, manifest: Manifest, report: BankReport) 
     """Enters a finished shard into the manifest; before this it does not count."""
     manifest.dimension = made.dimension
     manifest.complete = False
-    manifest.shards.append(made.shard)
+    number = int(made.shard.name)
+    # One that was there is made anew where a file of it is missing or damaged.
+    manifest.shards[number : number + 1] = [made.shard]
     manifest.write(place)
     report.encoded += made.shard.rows
     report.encoded_tokens += sum(count.tokens for count in made.shard.languages.values())
@@ -282,6 +287,5 @@ def _blocks(texts: Iterable[Text], size: int) -> Iterator[list[Text]]:
 def _ids(place: Path, shards: Sequence[Shard]) -> set[str]:
     known: set[str] = set()
     for shard in shards:
-        with file_errors(shard.texts_path(place), "read"), shard.texts_path(place).open(encoding="utf-8") as lines:
-            known.update(json.loads(line)["id"] for line in lines)
+        known.update(record["id"] for record in read_records(shard, place))
     return known

@@ -122,6 +122,7 @@ def test_only_static_tables_are_kept_in_bytes(tiny_transformer, tiny_set, tmp_pa
         (("--onnx", "--int8"), "static model"),
         (("--onnx", "--set", "precision=bfloat16"), "bfloat16 for ONNX"),
         (("--openvino", "--calibration", "x.jsonl"), "--openvino --int8"),
+        (("--int8", "--calibration", "x.jsonl"), "--openvino --int8"),
         (("--onnx", "--set", "least_cosine=2"), "least_cosine"),
     ],
 )

@@ -87,7 +87,9 @@ def export(
         from isogloss.models.retriever import Retriever
 
         if (onnx and openvino) or not (onnx or openvino or int8):
-            raise UsageError("Say to which format, and one at a time", next_step="Add --onnx or --openvino.")
+            raise UsageError("Say to which format, and one at a time", next_step="Add --onnx, --openvino or --int8.")
+        if calibration is not None and not (openvino and int8):
+            raise UsageError("--calibration sets the ranges of int8 in OpenVINO", next_step="Add --openvino --int8.")
         settings = with_overrides(ExportSettings(), overrides)
         refuse_occupied(out)
         retriever, eval_set = Retriever.load(model, on_overflow="ignore", device="cpu"), load(data)
@@ -113,8 +115,6 @@ def _plan(
     from isogloss.models.calibration import spread_over_languages
     from isogloss.models.export import ExportPlan
 
-    if calibration is not None and not (int8 and format_ == "openvino"):
-        raise UsageError("--calibration sets the ranges of int8 in OpenVINO", next_step="Add --openvino --int8.")
     if format_ == "onnx" or not int8:
         return ExportPlan(format_, int8, settings.precision)
     passages = eval_set.passages if calibration is None else open_corpus(calibration)

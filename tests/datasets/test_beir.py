@@ -12,7 +12,7 @@ import gzip
 
 import pytest
 
-from isogloss.datasets import load
+from isogloss.datasets import load, open_corpus
 from isogloss.errors import DataError, FileError
 
 from .conftest import write_lines
@@ -126,6 +126,14 @@ def test_many_lines_of_an_unknown_language_are_one_fault(tmp_path):
         load(tmp_path)
     assert len(caught.value.faults) == 1
     assert "49 times more" in str(caught.value)
+    assert "leave it out, or give und" in str(caught.value)
+
+
+def test_und_is_the_tag_of_an_unknown_language(tmp_path):
+    tags = ("und", "und-Latn", "UND", "")
+    corpus = [{"_id": str(row), "text": "x", "lang": tag} for row, tag in enumerate(tags)]
+    found = open_corpus(write_lines(tmp_path / "corpus.jsonl", corpus))
+    assert [text.language for text in found] == [None] * len(tags)
 
 
 def test_queries_without_a_judgement_are_counted(beir):

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from isogloss.errors import DataError, Fault, UnknownLanguageError, raise_faults
-from isogloss.languages import normalize
+from isogloss.languages import is_undetermined, normalize
 from isogloss.records import EvalSet, Text
 
+NOT_KNOWN = "Where nobody knows it, leave it out, or give und."
 MEND = "Mend these places; nothing was loaded."
 
 
@@ -23,7 +24,7 @@ class Languages:
     _unknown: dict[object, tuple[int, str, int]] = field(default_factory=dict)
 
     def read(self, tag: object, where: str) -> str | None:
-        """The normalised tag, or None where there is none or it is unknown.
+        """The normalised tag, or None where there is none, it says that nobody knows (`und`), or it is unknown.
 
         Args:
             tag: The tag as written, None where the record has none.
@@ -32,13 +33,15 @@ class Languages:
         if tag is None or tag == "":
             return None
         key = tag if isinstance(tag, str) else repr(tag)
+        if is_undetermined(key):
+            return None
         if key not in self._known:
             try:
                 self._known[key] = normalize(key)
             except UnknownLanguageError as error:
                 self._known[key] = None
                 self._unknown[key] = (len(self.faults), error.message, 0)
-                self.faults.append(Fault(where, error.message, error.next_step))
+                self.faults.append(Fault(where, error.message, f"{error.next_step} {NOT_KNOWN}"))
         if key in self._unknown:
             place, message, count = self._unknown[key]
             self._unknown[key] = (place, message, count + 1)

@@ -105,6 +105,16 @@ def normalize(tag: str) -> str:
     return language.tag
 
 
+def is_undetermined(tag: str) -> bool:
+    """Whether a tag says that the language is not known: `und`, with or without a script.
+
+    Examples:
+        >>> [is_undetermined(tag) for tag in ("und", "und_Latn", "de")]
+        [True, True, False]
+    """
+    return _SEPARATORS.split(tag.strip().lower())[0] == "und"
+
+
 def _with_script(tag: str, language: _Language, script: str) -> str:
     if script not in _table().scripts:
         raise UnknownLanguageError(

@@ -5,7 +5,9 @@
    names the passage.
 3. No search imports torch.
 4. A language without a tokenizer is an error that names the option which leaves it out; left out, every answer says so.
-5. `serve` answers, and ends on SIGTERM.
+5. A change that was stopped goes on by the same command, or is left as it is.
+6. No text writes control characters to a terminal; programs get it as it is.
+7. `serve` answers, and ends on SIGTERM.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def place(model: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def encode(records: list[dict[str, str]], bank: Path, model: Path) -> None:
+def encode(records: list[dict[str, Any]], bank: Path, model: Path) -> None:
     corpus = write_lines(bank.with_suffix(".jsonl"), records)
     assert run("encode", corpus, "--out", bank, "--model", model, "--json").exit_code == 0
 
@@ -155,6 +157,67 @@ def test_what_is_refused(place: Path, model: Path) -> None:
     stale = run("index", place / "other", "--out", place / "index", "--update")
     assert stale.exit_code != 0 and "weights" in stale.stderr
     assert search(place, FLUSS, model, "-k", 1)[0]["text"] == FLUSS
+
+
+def test_a_stopped_addition_goes_on(place: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode([{"_id": "new", "text": "A lighthouse on the rock.", "lang": "en"}], place / "more", model)
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    add = ("index", place / "more", "--out", place / "index", "--add")
+    with monkeypatch.context() as patch:
+        patch.setattr("isogloss.indexing.embedded.EmbeddedIndex.optimize", stop)
+        stopped = run(*add)
+    assert stopped.exit_code == 130 and "the same command goes on from there" in stopped.stderr
+    encode([{"_id": "x", "text": "Another one.", "lang": "en"}], place / "third", model)
+    refused = run("index", place / "third", "--out", place / "index", "--add")
+    assert refused.exit_code == 1 and "--as-is" in refused.stderr
+    assert answer(run(*add, "--json"))["passages"] == 10
+    assert answer(run("index", place / "third", "--out", place / "index", "--add", "--json"))["passages"] == 11
+    with monkeypatch.context() as patch:
+        patch.setattr("isogloss.indexing.embedded.EmbeddedIndex.optimize", stop)
+        assert run("index", place / "third", "--out", place / "index", "--update").exit_code == 130
+    assert answer(run("index", "--out", place / "index", "--as-is", "--json"))["passages"] == 11
+    assert run("index", place / "third", "--out", place / "index", "--as-is").exit_code == 2
+    with monkeypatch.context() as patch:
+        patch.setattr("isogloss.models.retriever.Retriever.encode_query", stop)
+        stopped = run("search", place / "index", FLUSS, "--model", model)
+    assert stopped.exit_code == 130 and "goes on" not in stopped.stderr
+
+
+def test_passages_without_a_language_are_counted(model: Path, tmp_path: Path) -> None:
+    records = [{"_id": "a", "text": FLUSS, "lang": "de"}, {"_id": "b", "text": FLUSS}]
+    encode([*records, {"_id": "c", "text": FLUSS, "lang": "und"}], tmp_path / "bank", model)
+    made = run("index", tmp_path / "bank", "--out", tmp_path / "index")
+    assert "3 passages in 1 languages: de 1, unknown 2" in made.stdout
+    made = answer(run("index", tmp_path / "bank", "--out", tmp_path / "other", "--json"))
+    assert (made["languages"], made["unknown_language"]) == ({"de": 1}, 2)
+
+
+def test_fewer_hits_are_explained(place: Path, model: Path) -> None:
+    record: dict[str, Any] = {"_id": "n", "text": FLUSS, "lang": "de", "metadata": {"source": "notes"}}
+    encode([record], place / "notes", model)
+    assert run("index", place / "notes", "--out", place / "index", "--add").exit_code == 0
+    wrong = run("search", place / "index", FLUSS, "--model", model, "--metadata", "sourec=notes", "--language", "de")
+    assert "0 hits of 10: no passage in de has sourec=notes; did you mean 'source'? Keys" in wrong.stderr
+    assert "Keys of the first passages: source." in wrong.stderr
+    words = run("search", place / "index", "bread", "--lexical")
+    assert "1 hits of 10: of the 10 passages that may be found, no other has a word of the query." in words.stderr
+
+
+@pytest.mark.parametrize("made", ["index", "bank"])
+def test_a_text_writes_nothing_but_itself_to_the_terminal(model: Path, tmp_path: Path, made: str) -> None:
+    evil = "Der Fluss\x1b]52;c;aGk=\x07 \x00\x9b31m\x7f\rmündet\r\nins\tMeer"
+    record = {"_id": "a\x1b[2Jb", "text": evil + " lang" * 500, "title": "T\x1b[31m", "lang": "de"}
+    encode([record], tmp_path / "bank", model)
+    assert run("index", tmp_path / "bank", "--out", tmp_path / "index").exit_code == 0
+    shown = run("search", tmp_path / made, FLUSS, "--model", model)
+    assert shown.exit_code == 0
+    assert not any((ord(letter) < 32 and letter not in "\n\t") or 127 <= ord(letter) < 160 for letter in shown.stdout)
+    assert "mündet\nins\tMeer" in shown.stdout and "lang …\n" in shown.stdout and len(shown.stdout) < 400
+    exact = answer(run("search", tmp_path / made, FLUSS, "--model", model, "--json"))["hits"][0]
+    assert (exact["id"], exact["title"], exact["text"]) == (record["_id"], record["title"], record["text"])
 
 
 @pytest.mark.parametrize("options", [["--hybrid"], ["--lexical"]])

@@ -166,7 +166,9 @@ def _words(out: str) -> _Words:
 def _show(reporter: Reporter, report: IndexReport, words: _Words) -> None:
     changes = [f"{report.written} passages written"] if report.written else []
     changes += [f"{report.removed} passages removed"] if report.removed else []
-    counts = ", ".join(f"{language} {count}" for language, count in report.languages.items())
+    unknown = report.passages - sum(report.languages.values())
+    by_language = report.languages | ({"unknown": unknown} if unknown else {})
+    counts = ", ".join(f"{language} {count}" for language, count in by_language.items())
     reporter.show(f"{report.url}: {', '.join(changes) or 'nothing to do'} in {report.seconds:.1f} s.")
     reporter.show(f"{report.passages} passages in {len(report.languages)} languages: {counts}")
     if words.refused:
@@ -185,6 +187,7 @@ def _show(reporter: Reporter, report: IndexReport, words: _Words) -> None:
             "passages": report.passages,
             "seconds": round(report.seconds, 3),
             "languages": report.languages,
+            "unknown_language": unknown,
             "lexical": words.made,
             "no_words": list(report.no_words),
             "uncut": {language: {"uncut": uncut, "long": long} for language, (uncut, long) in words.uncut.items()},

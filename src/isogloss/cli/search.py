@@ -9,11 +9,13 @@ import typer
 
 from isogloss.cli.options import ModelOption
 from isogloss.cli.output import JsonFlag, Reporter, reported_errors
-from isogloss.errors import Fault, UsageError, raise_faults
+from isogloss.cli.printable import cut, printable
+from isogloss.errors import Fault, UsageError, did_you_mean, raise_faults
 
 if TYPE_CHECKING:
     from isogloss.indexing.hits import Hit
     from isogloss.indexing.protocol import Value
+    from isogloss.indexing.search_index import SearchIndex
 
 
 def search(
@@ -64,8 +66,7 @@ def search(
                 rerank=rerank,
             )[0]
             if len(hits) < k:
-                allowed = opened.count(languages=languages, metadata=wanted)
-                reporter.note(f"{len(hits)} hits of {k}: the index has {allowed} passages that may be found.")
+                reporter.note(printable(f"{len(hits)} hits of {k}: {_why_few(opened, len(hits), languages, wanted)}"))
             by_meaning = opened.not_by_words(languages) if hybrid or lexical else ()
         show_hits(reporter, hits)
         if by_meaning:
@@ -75,14 +76,28 @@ def search(
         reporter.result(found | ({"not_by_words": list(by_meaning)} if by_meaning else {}))
 
 
+def _why_few(opened: SearchIndex, found: int, languages: list[str], metadata: dict[str, list[Value]]) -> str:
+    """Why a search found fewer passages than it was asked for."""
+    allowed = opened.count(languages=languages, metadata=metadata)
+    if allowed > found:
+        return f"of the {allowed} passages that may be found, no other has a word of the query."
+    if allowed or not metadata:
+        return f"the index has {allowed} passages that may be found."
+    filters = " and ".join(f"{key}={values[0]}" for key, values in metadata.items())
+    among = f" in {', '.join(languages)}" if languages else ""
+    keys = opened.metadata_keys()
+    near = "".join(did_you_mean(key, keys) for key in metadata if key not in keys)
+    return f"no passage{among} has {filters}{near or '.'} Keys of the first passages: {', '.join(keys) or 'none'}."
+
+
 def show_hits(reporter: Reporter, hits: list[Hit]) -> None:
-    """Shows hits as lines: rank, score, language, id, text."""
+    """Shows hits as lines: rank, score, language, id, and the beginning of the text, fit for a terminal."""
     for hit in hits:
         passage = hit.passage
         head = f"{hit.rank:>3}  {hit.score:.3f}  {passage.language or '–':<8} {passage.id}"
         body = f"{passage.title}  {passage.text}" if passage.title else passage.text
-        reporter.line(head, bold=True)
-        reporter.line(f"     {body}")
+        reporter.line(printable(head), bold=True)
+        reporter.line(f"     {cut(printable(body))}")
 
 
 def _metadata(given: list[str]) -> dict[str, list[Value]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -177,6 +178,10 @@ class SearchIndex:
     def passages(self, ids: Sequence[str]) -> list[Text]:
         """The passages with these ids, in their order."""
         return self.index.passages(ids)
+
+    def metadata_keys(self, look_at: int = 1000) -> list[str]:
+        """Keys that the metadata of the first passages have, sorted; of others there may be more."""
+        return sorted({key for passage in islice(self.index.all_passages(), look_at) for key in passage.metadata or ()})
 
     def optimize(self) -> None:
         """Builds what makes searches fast, after many additions."""

@@ -26,7 +26,7 @@ import pytest
 from isogloss import Bank, Text
 from isogloss.engines.bank import encode_bank
 from isogloss.engines.protocol import Encoded
-from isogloss.errors import DataError, UsageError
+from isogloss.errors import DataError, FileError, UsageError
 from isogloss.indexing.building import build_index, change_index, delete_passages, take_as_is
 from isogloss.indexing.embedded import EmbeddedIndex
 from isogloss.indexing.opening import open_index
@@ -245,6 +245,23 @@ def test_a_stopped_deletion_goes_on_or_is_left_as_it_is(banks: Path, monkeypatch
     monkeypatch.undo()
     assert take_as_is(index).passages == 3999
     assert delete_passages(index, ["p4001"]).passages == 3998
+
+
+@pytest.mark.parametrize("reason", ["Permission denied (os error 13)", "Read-only file system (os error 30)"])
+def test_a_folder_that_cannot_be_written_is_told(reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import qdrant_edge
+
+    EmbeddedIndex.create(tmp_path / "index", ABOUT).close()
+
+    class Refusing:
+        @staticmethod
+        def load(path: str) -> None:
+            raise Exception(f"Failed to open mmap payload storage: {reason}")
+
+    # Root may write everywhere, so that the engine's own refusal cannot be had in every test.
+    monkeypatch.setattr(qdrant_edge, "EdgeShard", Refusing)
+    with pytest.raises(FileError, match=r"cannot be opened for writing(.|\n)*also where it is only searched"):
+        open_index(tmp_path / "index", model=None)
 
 
 def test_vectors_that_are_not_finite_leave_nothing_behind(banks: Path) -> None:

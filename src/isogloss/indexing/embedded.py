@@ -39,6 +39,7 @@ POINTS_AT_ONCE = 1024
 POINTS_BETWEEN_FLUSHES = 8192
 UNFINISHED_PARTS = "temp_segments"
 INDEXED_METADATA_KEYS = 16
+READ_ONLY = ("Permission denied", "PermissionDenied", "Read-only file system", "ReadOnlyFilesystem")
 NO_GRAPH = 10**10  # kilobytes of vectors up to which a part has none
 
 
@@ -309,6 +310,12 @@ def _engine_errors(place: Path) -> Iterator[None]:
             raise FileError(
                 f"{place} is open in another process",
                 next_step="One process at a time opens an embedded index: search through `isogloss serve`, or copy it.",
+            ) from error
+        if any(sign in reason for sign in READ_ONLY):
+            raise FileError(
+                f"{place} cannot be opened for writing: {reason}",
+                next_step="The embedded index writes into its folder also where it is only searched: make the folder "
+                "and all in it writable, or copy it to where it is. A bank is only read.",
             ) from error
         raise DataError(
             f"the index {place} cannot be used: {reason}", next_step="Index the bank again into another folder."

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,25 @@ def test_cut_tokens_are_told(make_app, tiny_transformer):
         answer = embed(client, input=["a ship", long], input_type="query")
     assert answer.headers["X-Isogloss-Texts-Cut"] == "1"
     assert answer.headers["X-Isogloss-Tokens-Cut"] == str(whole - 32)
+
+
+def test_every_text_that_is_refused_is_named(client):
+    answer = embed(client, input=[TINY_TEXTS[0], " ", TINY_TEXTS[1], "\t"])
+    assert answer.json()["error"]["message"] == "input.1 is empty. input.3 is empty."
+
+
+def test_texts_without_a_token_are_named(client, monkeypatch):
+    real = Retriever.encode_with_counts
+
+    def knows_no_runes(self, texts, **options):
+        encoded = real(self, texts, **options)
+        return replace(encoded, token_counts=np.where([text == "ᚠ" for text in texts], 0, encoded.token_counts))
+
+    monkeypatch.setattr(Retriever, "encode_with_counts", knows_no_runes)
+    answer = embed(client, input=[TINY_TEXTS[0], "ᚠ", TINY_TEXTS[1], "ᚠ"])
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, "input")
+    assert error["message"] == "input.1, input.3: no token that the model knows."
 
 
 def test_base64_holds_the_same_bits(client):

@@ -90,6 +90,28 @@ def test_what_does_not_fit_is_refused_by_name(client, body, param):
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"k": 0}, "k: Input should be greater than or equal to 1, not 0"),
+        ({"mode": "spar\u001bse"}, "not 'spar?se'"),
+        ({"dense_weight": 1.5, "k": -1}, "less than or equal to 1, not 1.5"),
+        (
+            {"languages": ["fr", "no such", "xx"]},
+            "no passage is in 'fr'; 'no such' is in no known spelling; 'xx' is in",
+        ),
+        ({"query": "  "}, "query.0 is empty"),
+    ],
+)
+def test_refusals_name_what_was_given(client, body, said):
+    assert said in search(client, **({"mode": "dense"} | body)).json()["error"]["message"]
+
+
+def test_an_empty_list_of_languages_is_all_of_them(client):
+    everywhere = search(client, mode="dense").json()["hits"]
+    assert search(client, mode="dense", languages=[]).json()["hits"] == everywhere
+
+
 def test_languages_take_turns(client):
     hits = search(client, preference_neutral=True, k=7).json()["hits"]
     assert len({hit["language"] for hit in hits[:6]}) == 6

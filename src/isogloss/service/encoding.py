@@ -9,13 +9,14 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from isogloss.errors import DataError
 from isogloss.models.retriever import Retriever
 from isogloss.records import Role
 from isogloss.service.batching import Batcher
 from isogloss.service.failures import RefusalError
 from isogloss.service.metrics import Metrics
 from isogloss.service.settings import ServiceSettings
+
+_SHOWN_TEXTS = 20
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,21 @@ class EncodedTexts:
         return replace(self, vectors=np.divide(leading, norms, out=np.zeros_like(leading), where=norms > 0))
 
 
+class _UnreadableError(RefusalError):
+    """Texts of which the model knows no token, by their places."""
+
+    def __init__(self, places: Sequence[int]) -> None:
+        super().__init__(400, "A text has no token that the model knows.", code="empty_text")
+        self.places = places
+
+    def of(self, field: str) -> RefusalError:
+        """The same, with the field that holds the texts; never with a text."""
+        shown = ", ".join(f"{field}.{place}" for place in self.places[:_SHOWN_TEXTS])
+        more = f" and {len(self.places) - _SHOWN_TEXTS} more" if len(self.places) > _SHOWN_TEXTS else ""
+        message = f"{shown}{more}: no token that the model knows."
+        return RefusalError(400, message, code=self.code, parameter=field)
+
+
 _Job = tuple[Role, list[str]]
 
 
@@ -95,19 +111,28 @@ class Encoder:
             RefusalError: 400 for too many, too long or empty texts; 429 where the queue is full.
         """
         self._check(texts, field)
-        return await self.queue.submit((role, texts), len(texts))
+        try:
+            return await self.queue.submit((role, texts), len(texts))
+        except _UnreadableError as refusal:
+            raise refusal.of(field) from None
 
     def _check(self, texts: list[str], field: str) -> None:
         limits = self._settings
         if len(texts) > limits.max_texts:
             message = f"{field}: {len(texts)} texts (at most {limits.max_texts} a request)."
             raise RefusalError(400, message, code="too_many_texts", parameter=field)
-        for place, text in enumerate(texts):
-            if len(text) > limits.max_text_characters:
-                message = f"{field}.{place}: {len(text)} characters (at most {limits.max_text_characters} a text)."
-                raise RefusalError(400, message, code="text_too_long", parameter=field)
-            if not text.strip():
-                raise RefusalError(400, f"{field}.{place} is empty.", code="empty_text", parameter=field)
+        most = limits.max_text_characters
+        faults = [
+            (f"{field}.{place}: {len(text)} characters (at most {most} a text).", "text_too_long")
+            if len(text) > most
+            else (f"{field}.{place} is empty.", "empty_text")
+            for place, text in enumerate(texts)
+            if len(text) > most or not text.strip()
+        ]
+        if faults:
+            more = f" And {len(faults) - _SHOWN_TEXTS} more." if len(faults) > _SHOWN_TEXTS else ""
+            message = " ".join(fault for fault, _ in faults[:_SHOWN_TEXTS]) + more
+            raise RefusalError(400, message, code=faults[0][1], parameter=field)
 
     def _encode_jobs(self, jobs: Sequence[_Job]) -> list[EncodedTexts]:
         for role, texts in jobs:
@@ -134,10 +159,11 @@ class Encoder:
         if not texts:
             return []
         tower = self.retriever.tower(role)
-        try:
-            encoded = self.retriever.encode_with_counts(texts, role=role)
-        except DataError:  # its message quotes the text
-            raise RefusalError(400, "A text has no token that the model knows.", code="empty_text") from None
+        # Not refused there, whose message quotes the texts.
+        encoded = self.retriever.encode_with_counts(texts, role=role, unreadable="zeros")
+        unreadable = np.flatnonzero(np.asarray(encoded.token_counts) == 0).tolist()
+        if unreadable:  # of several callers' texts, each is asked for once more by itself
+            raise _UnreadableError(unreadable)
         cut = np.zeros(len(texts), dtype=np.int64)
         cut_rows = np.flatnonzero(encoded.truncated)
         if cut_rows.size:

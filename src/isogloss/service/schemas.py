@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from isogloss.errors import did_you_mean
 from isogloss.service.failures import RefusalError
+from isogloss.service.texts import named
 
 Mode = Literal["dense", "lexical", "hybrid"]
 InputType = Literal["query", "passage", "document"]
@@ -49,7 +51,7 @@ class SearchRequest(_Request):
     k: Annotated[int, Field(ge=1)] = Field(default=10, description="Number of hits.")
     mode: Mode | None = Field(default=None, description="Way of searching; none means the service's own.")
     languages: list[NonEmpty] = Field(
-        default=[], description="Languages of the passages, in any spelling; none means all."
+        default=[], description="Languages of the passages, in any spelling; none, or an empty list, means all."
     )
     metadata: dict[NonEmpty, Value | Annotated[list[Value], Field(min_length=1, max_length=_MOST_VALUES)]] = Field(
         default={},
@@ -84,7 +86,8 @@ def parse(kind: type[Body], body: bytes) -> Body:
     """The request in a body.
 
     Raises:
-        RefusalError: 400, with the first problems, each with its field and never with the value that was sent.
+        RefusalError: 400, with the first problems, each with its field, and with the value that was sent if that is a
+            number, or stands for one of a few words; never with a text.
     """
     try:
         return kind.model_validate_json(body)
@@ -93,17 +96,26 @@ def parse(kind: type[Body], body: bytes) -> Body:
 
 
 def _refusal(kind: type[BaseModel], error: ValidationError) -> RefusalError:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = error.errors(include_url=False, include_context=False)
     if problems[0]["type"] == _UNFIT_JSON:
         return RefusalError(400, "The body is no JSON object in UTF-8.", code="invalid_json")
     parts = []
     for problem in problems[:_SHOWN_PROBLEMS]:
         field = _field(problem["loc"])
         hint = did_you_mean(field, kind.model_fields) if problem["type"] == "extra_forbidden" else ""
-        parts.append(f"{field or 'body'}: {problem['msg']}{hint}")
+        parts.append(f"{field or 'body'}: {problem['msg']}{_given(problem)}{hint}")
     if any("int" in map(str, problem["loc"]) or _looks_like_tokens(problem) for problem in problems):
         parts.append("Send texts, not token ids: the ids of another tokenizer mean nothing to this model.")
     return RefusalError(400, "; ".join(parts), code="invalid_request", parameter=_field(problems[0]["loc"])[:60])
+
+
+def _given(problem: Any) -> str:
+    value = problem["input"]
+    if problem["type"] == "literal_error" and isinstance(value, str):
+        return f", not '{named(value)}'"
+    # Digits without end would take long to write, and say no more.
+    small = isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**20)
+    return f", not {json.dumps(value)}" if small else ""
 
 
 def _looks_like_tokens(problem: Any) -> bool:

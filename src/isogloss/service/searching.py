@@ -21,10 +21,11 @@ from isogloss.service.metrics import Metrics
 from isogloss.service.schemas import Mode, SearchRequest
 from isogloss.service.settings import ServiceSettings
 from isogloss.service.snippets import Snippet, best_span, candidates, snippet
-from isogloss.service.texts import without_control_characters
+from isogloss.service.texts import named, without_control_characters
 
 MOST_LANGUAGES_IN_TURN = 64
 _SENTENCES_AT_ONCE = 64
+_SHOWN_FAULTS = 20
 
 
 @dataclass(frozen=True)
@@ -148,21 +149,23 @@ class Searcher:
             raise RefusalError(400, message, code="rerank", parameter="rerank")
 
     def _checked_languages(self, tags: Sequence[str]) -> tuple[str, ...]:
-        wanted = dict.fromkeys(self._normalized(tag) for tag in tags)
-        for tag in wanted:
-            if tag not in self.corpus.languages:
-                hint = did_you_mean(tag, self.corpus.languages)
-                message = f"languages: no passage is in '{tag}'{hint}."
-                raise RefusalError(400, message, code="language", parameter="languages")
+        wanted: dict[str, None] = {}
+        faults = []
+        for given in dict.fromkeys(tags):
+            try:
+                tag = normalize(given[:64])
+            except UnknownLanguageError:
+                faults.append(f"'{named(given)}' is in no known spelling")
+                continue
+            if tag in self.corpus.languages:
+                wanted[tag] = None
+            else:
+                faults.append(f"no passage is in '{tag}'{did_you_mean(tag, self.corpus.languages)}")
+        if faults:
+            more = f"; and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else ""
+            message = f"languages: {'; '.join(faults[:_SHOWN_FAULTS])}{more}."
+            raise RefusalError(400, message, code="language", parameter="languages")
         return tuple(wanted)
-
-    def _normalized(self, tag: str) -> str:
-        try:
-            return normalize(tag[:64])
-        except UnknownLanguageError:
-            raise RefusalError(
-                400, "languages: a tag is in no known spelling.", code="language", parameter="languages"
-            ) from None
 
     def _search_jobs(self, jobs: Sequence[_Job]) -> list[_Answer]:
         return [self._answer(job) for job in jobs]

@@ -29,6 +29,7 @@ from isogloss.engines.protocol import Encoded
 from isogloss.errors import DataError, FileError, UsageError
 from isogloss.indexing.building import build_index, change_index, delete_passages, take_as_is
 from isogloss.indexing.embedded import EmbeddedIndex
+from isogloss.indexing.manifest import IndexOptions
 from isogloss.indexing.opening import open_index
 from tests.indexing.conformance import ABOUT, DIMENSION, PARTS, vectors_of
 
@@ -192,6 +193,8 @@ def test_an_unfinished_build_of_other_settings_is_refused(banks: Path, monkeypat
         build_index(bank, index, precision="int8", progress=False)
     with pytest.raises(UsageError, match=r"word_parts  false, and the unfinished index has true"):
         build_index(bank, index, precision="float32", word_parts=False, progress=False)
+    with pytest.raises(UsageError, match=r"graph_degree  8, and the unfinished index has 0"):
+        build_index(bank, index, precision="float32", options=IndexOptions(graph_degree=8), progress=False)
     assert (index / "index.json").read_bytes() == before
     with pytest.raises(DataError, match="is unfinished"):
         change_index(Bank.open(banks / "more"), index, "add", progress=False)

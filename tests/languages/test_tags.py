@@ -13,7 +13,15 @@ from importlib import resources
 import pytest
 
 from isogloss.errors import UnknownLanguageError
-from isogloss.languages import is_unspaced, iso_639_3, known_tags, language_name, normalize, usual_script
+from isogloss.languages import (
+    is_undetermined,
+    is_unspaced,
+    iso_639_3,
+    known_tags,
+    language_name,
+    normalize,
+    usual_script,
+)
 
 SPELLINGS = {
     "sw": ["sw", "swa", "swh", "swh_Latn", "swa-Latn", "SW", "sw-KE"],
@@ -118,3 +126,10 @@ def test_three_letters_are_those_of_iso_639_3():
     ]
     for tag in known_tags():
         assert normalize(iso_639_3(tag)) == tag.partition("-")[0]
+
+
+def test_und_is_no_language_and_no_misspelling():
+    assert [is_undetermined(tag) for tag in ("und", " UND", "und_Latn", "unde", "nd", "")] == [True] * 3 + [False] * 3
+    with pytest.raises(UnknownLanguageError, match="names no language") as caught:
+        normalize("und")
+    assert "did you mean" not in str(caught.value)

@@ -85,7 +85,8 @@ def build_index(
     with file_errors(bank.path, "read"):
         source = file_digest(bank.path / MANIFEST_NAME)
     precision = precision or default_precision(url)
-    about = IndexAbout("", bank.fingerprint, bank.dimension, precision, source, left_out, word_parts)
+    graph = (options or IndexOptions()).graph_degree, (options or IndexOptions()).build_effort
+    about = IndexAbout("", bank.fingerprint, bank.dimension, precision, source, left_out, word_parts, graph=graph)
     index = _unfinished(url, about, options)
     if index is None:
         _refuse_unusable(bank)
@@ -220,11 +221,8 @@ def _unfinished(url: str | Path, wanted: IndexAbout, options: IndexOptions | Non
     if building == wanted.building:
         faults = [
             Fault(name, f"{asked}, and the unfinished index has {there}")
-            for name, asked, there in (
-                ("precision", wanted.precision, index.about.precision),
-                ("word_parts", str(wanted.word_parts).lower(), str(index.about.word_parts).lower()),
-            )
-            if asked != there
+            for (name, asked), there in zip(_settings(wanted).items(), _settings(index.about).values(), strict=True)
+            if asked != there and there is not None
         ]
         if not faults:
             return index
@@ -237,6 +235,17 @@ def _unfinished(url: str | Path, wanted: IndexAbout, options: IndexOptions | Non
     raise UsageError(
         f"{url} is an index already", next_step="To change it: --add, --update or --delete; or give another place."
     )
+
+
+def _settings(about: IndexAbout) -> dict[str, str | int | None]:
+    """What a build cannot change on its way; None where an older isogloss did not write it down."""
+    graph_degree, build_effort = about.graph or (None, None)
+    return {
+        "precision": about.precision,
+        "word_parts": str(about.word_parts).lower(),
+        "graph_degree": graph_degree,
+        "build_effort": build_effort,
+    }
 
 
 def _write(index: Index, bank: Bank, *, progress: bool, there: int = 0, skip_known: bool = False) -> int:

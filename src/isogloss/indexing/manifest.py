@@ -76,8 +76,9 @@ def read_about(folder: Path) -> IndexAbout:
 def about_to_json(about: IndexAbout) -> dict[str, Any]:
     """Plain JSON values of `about`."""
     value = {"format": FORMAT, "fingerprint": about.digest, **asdict(about), "parts": dict(about.parts)}
-    if about.changing is None:
-        del value["changing"]
+    for name in ("changing", "graph"):
+        if value[name] is None:
+            del value[name]
     return value
 
 
@@ -99,8 +100,9 @@ def about_from_json(value: Any, place: str) -> IndexAbout:
             no_words=tuple(map(str, value.get("no_words", ()))),
             word_parts=bool(value.get("word_parts", True)),
             changing=Change(**value["changing"]) if value.get("changing") else None,
+            graph=(int(value["graph"][0]), int(value["graph"][1])) if value.get("graph") else None,
         )
-    except (KeyError, TypeError, ValueError) as broken:
+    except (KeyError, IndexError, TypeError, ValueError) as broken:
         raise DataError(f"{place} is broken: {broken!r}", next_step="Index the bank again.") from broken
     if value.get("fingerprint") != parts_digest(about.parts):
         raise DataError(f"{place} was changed by hand", next_step="Index the bank again.")

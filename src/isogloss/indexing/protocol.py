@@ -92,6 +92,7 @@ class IndexAbout:
         no_words: Languages that its lexical index leaves out, sorted.
         word_parts: Whether the parts of words are terms of its lexical index beside the words.
         changing: The change that is going on, or was stopped before its end.
+        graph: The `graph_degree` and `build_effort` that a build began with; None where that is not known.
     """
 
     engine: str
@@ -102,6 +103,7 @@ class IndexAbout:
     no_words: tuple[str, ...] = ()
     word_parts: bool = True
     changing: Change | None = None
+    graph: tuple[int, int] | None = None
 
     @property
     def digest(self) -> str:

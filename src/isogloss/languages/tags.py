@@ -135,6 +135,11 @@ def is_han(script: str) -> bool:
 
 def _unknown(tag: object) -> UnknownLanguageError:
     written = str(tag).strip().lower()
+    if is_undetermined(written):
+        return UnknownLanguageError(
+            f"'{tag}' names no language: it stands for one that nobody knows",
+            next_step="Use a BCP 47 tag such as de or sw. A text whose language is not known has no tag, or und.",
+        )
     table = _table()
     named = table.by_name.get(written.replace("_", " "))
     if named is None and len(written) > 3:

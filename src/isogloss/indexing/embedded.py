@@ -315,7 +315,7 @@ def _engine_errors(place: Path) -> Iterator[None]:
             raise FileError(
                 f"{place} cannot be opened for writing: {reason}",
                 next_step="The embedded index writes into its folder also where it is only searched: make the folder "
-                "and all in it writable, or copy it to where it is. A bank is only read.",
+                "and all in it writable, or copy it to a folder of your own. A bank is only read.",
             ) from error
         raise DataError(
             f"the index {place} cannot be used: {reason}", next_step="Index the bank again into another folder."

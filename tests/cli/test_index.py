@@ -186,6 +186,19 @@ def test_a_stopped_addition_goes_on(place: Path, model: Path, monkeypatch: pytes
     assert stopped.exit_code == 130 and "goes on" not in stopped.stderr
 
 
+def test_stopped_at_the_words_an_index_is_whole(place: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isogloss.indexing.search_index.SearchIndex.prepare_lexical", stop)
+        stopped = run("index", place / "bank", "--out", place / "other")
+    assert stopped.exit_code == 130
+    assert "The index is whole" in stopped.stderr and "goes on" not in stopped.stderr
+    found = answer(run("search", place / "other", "bread", "--lexical", "--json"))
+    assert [hit["id"] for hit in found["hits"]] == ["2.en"]
+
+
 def test_passages_without_a_language_are_counted(model: Path, tmp_path: Path) -> None:
     records = [{"_id": "a", "text": FLUSS, "lang": "de"}, {"_id": "b", "text": FLUSS}]
     encode([*records, {"_id": "c", "text": FLUSS, "lang": "und"}], tmp_path / "bank", model)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from pydantic import BaseModel, ConfigDict, Field
 
-from isogloss.cli.output import JsonFlag, Reporter, SetOption, reported_errors
+from isogloss.cli.output import Exit, JsonFlag, Reporter, SetOption, reported_errors
 from isogloss.cli.settings import with_overrides
 from isogloss.errors import UsageError
 
@@ -100,7 +100,12 @@ def index(
             return
         left_out = None if no_words is None else [language for language in no_words if language != "none"]
         report = _changed(bank, out, settings, options, add, update, delete, left_out, progress=not as_json)
-        _show(reporter, report, _words(out) if settings.lexical and "://" not in out else _Words())
+        try:
+            words = _words(out) if settings.lexical and "://" not in out else _Words()
+        except KeyboardInterrupt:  # the same command would find nothing left to go on with
+            reporter.note("\nStopped. The index is whole; its words are made by the first search that needs them.")
+            raise typer.Exit(Exit.INTERRUPTED) from None
+        _show(reporter, report, words)
 
 
 @dataclass(frozen=True)

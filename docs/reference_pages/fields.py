@@ -63,10 +63,17 @@ def first_words(documented_thing: Any) -> str:
 
 
 def attribute_meanings(cls: type[Any]) -> Mapping[str, str]:
-    """Attribute to its words in the docstring."""
-    sections = griffe.Docstring(inspect.getdoc(cls) or "").parse("google", warnings=False)
+    """Attribute to its words in the docstring, or in that of the class it comes from."""
     kind = griffe.DocstringSectionKind.attributes
-    return {found.name: found.description for section in sections if section.kind is kind for found in section.value}
+    meanings: dict[str, str] = {}
+    for one in reversed(cls.__mro__):
+        if not one.__module__.startswith("isogloss"):
+            continue
+        sections = griffe.Docstring(inspect.cleandoc(one.__doc__ or "")).parse("google", warnings=False)
+        meanings |= {
+            found.name: found.description for section in sections if section.kind is kind for found in section.value
+        }
+    return meanings
 
 
 def _plain_fields(cls: type[Any]) -> Iterator[tuple[str, str, str]]:

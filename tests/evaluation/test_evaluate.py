@@ -130,13 +130,20 @@ def test_an_existing_folder_is_kept_unless_told_otherwise(tmp_path: Path) -> Non
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("mine", encoding="utf-8")
+    for overwrite in (False, True):  # what is no evaluation is never replaced
+        with pytest.raises(FileError):
+            evaluate(HashingRetriever(), parallel_set(), out=out, overwrite=overwrite)
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["mine.txt"]
+    earlier = tmp_path / "earlier"
+    evaluate(HashingRetriever(), parallel_set(), out=earlier)
+    before = {file: file.read_bytes() for file in earlier.rglob("*") if file.is_file()}
     with pytest.raises(FileError):
-        evaluate(HashingRetriever(), parallel_set(), out=out)
+        evaluate(HashingRetriever(), parallel_set(), out=earlier)
     retriever = HashingRetriever()
     retriever.encode_passage = None  # type: ignore[assignment]
     with pytest.raises(TypeError):
-        evaluate(retriever, parallel_set(), out=out, overwrite=True)
-    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["mine.txt"]
+        evaluate(retriever, parallel_set(), out=earlier, overwrite=True)
+    assert {file: file.read_bytes() for file in earlier.rglob("*") if file.is_file()} == before
 
 
 def test_faulty_options_are_refused_before_anything_is_encoded() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from isogloss.cli.printable import printable
 from isogloss.errors import Fault, FileError, IsoglossError, UsageError, raise_faults
 from isogloss.files.system import as_file_error
 
@@ -40,7 +41,7 @@ SetOption = Annotated[
 
 
 WIDTH_WITHOUT_TERMINAL = 140
-NAMES = frozenset({"model", "corpus", "data", "recipe", "bank", "out"})  # what an empty text cannot stand for
+NAMES = frozenset({"model", "corpus", "data"})  # what an empty text cannot stand for
 
 
 class Reporter:
@@ -138,4 +139,4 @@ def _print_error(error: IsoglossError, as_json: bool) -> None:
         faults = [{"where": fault.where, "message": fault.message, "allowed": fault.allowed} for fault in error.faults]
         body = {"type": type(error).__name__, "message": error.message, "faults": faults, "next_step": error.next_step}
         sys.stdout.write(json.dumps({"error": body}, ensure_ascii=False, indent=2) + "\n")
-    sys.stderr.write(f"{error}\n")
+    sys.stderr.write(f"{printable(str(error))}\n")

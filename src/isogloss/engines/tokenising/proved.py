@@ -17,6 +17,7 @@ from isogloss.engines.tokenising.patterns import NotExpressible
 
 LOGGER = logging.getLogger("isogloss")
 TEXTS_PER_LANGUAGE = 4
+CHARACTERS_WORTH_A_WORD = 10_000  # a question is cut in no time either way
 CHARACTERS_PER_TEXT = 400
 
 
@@ -38,6 +39,7 @@ class TextTokenizer:
         self._whole: Tokenizer | None = None
         self._quick: ChunkTokenizer | None = None
         self._tried = False
+        self._why_slow = ""
         self._samples: list[tuple[str | None, str, list[int]]] = []
         self._seen: Counter[str | None] = Counter()
 
@@ -63,12 +65,21 @@ class TextTokenizer:
                 self._prove(texts[:TEXTS_PER_LANGUAGE], repeat(None))
             whole = self._untruncated()
             if self._quick is None:
+                self._say_why(texts)
                 return Ids.of_lists(encode_whole(whole, texts))
             before = self._quick.cutter
             ids = self._quick.ids(texts)
             if self._quick.cutter is not before and not self._cutter_holds(self._samples):
                 ids = self._quick.ids(texts)
             return ids
+
+    def _say_why(self, texts: Sequence[str]) -> None:
+        """Says once that there is no quick way, where there is so much to cut that it matters."""
+        if self._why_slow and sum(map(len, texts)) >= CHARACTERS_WORTH_A_WORD:
+            LOGGER.warning(
+                "Every text is cut by the tokenizer itself, which is slower; the ids are the same: %s", self._why_slow
+            )
+            self._why_slow = ""
 
     def _prove(self, texts: Sequence[str], languages: Iterable[str | None]) -> None:
         chosen = []
@@ -82,9 +93,7 @@ class TextTokenizer:
             try:
                 self._quick = ChunkTokenizer(whole)
             except NotExpressible as reason:
-                LOGGER.warning(
-                    "Every text is cut by the tokenizer itself, which is slower; the ids are the same: %s", reason
-                )
+                self._why_slow = str(reason)
         if self._quick is None or not chosen:
             return
         expected = encode_whole(whole, [text for _, text in chosen])

@@ -4,6 +4,7 @@
 2. Folders, runs and evaluations in memory give one comparison.
 3. A language that loses its value, or queries that lose theirs, miss the gate; no mean hides them.
 4. P values are corrected over the languages of a group.
+5. An evaluation of another set is refused, also where ids happen to be the same; a set in a renamed folder is not.
 """
 
 from __future__ import annotations
@@ -103,6 +104,33 @@ def test_tables_name_both_sides(folders: tuple[Path, Path]) -> None:
     assert all(grid.rich().row_count for grid in grids)
     assert "▼" in grids[0].markdown()
     assert found.to_json()["worse"]
+
+
+def test_an_evaluation_of_another_set_is_refused(folders: tuple[Path, Path]) -> None:
+    """Both sides are named; and equal ids, such as numbers, do not make another set the same."""
+    whole = parallel_set()
+    strangers = replace(
+        whole,
+        name="other",
+        queries=tuple(replace(query, id=f"x{query.id}") for query in whole.queries),
+        qrels={f"x{query}": grades for query, grades in whole.qrels.items()},
+    )
+    in_memory = evaluate(HashingRetriever(), whole)
+    for sides in (folders, (in_memory, folders[1])):
+        with pytest.raises(UsageError, match="other") as error:
+            compare(*sides, strangers)
+        assert len(error.value.faults) >= 1 and "measured on" in error.value.next_step
+    first, *rest = whole.passages
+    same_ids = replace(
+        whole,
+        name="other",
+        qrels={query: {first.id: 1, rest[0].id: 1, **grades} for query, grades in whole.qrels.items()},
+    )
+    with pytest.raises(UsageError) as error:
+        compare(*folders, same_ids)
+    assert [fault.message for fault in error.value.faults] == [f"was measured on {whole.name}, and this is other"] * 2
+    renamed = compare(*folders, replace(whole, name="other"))
+    assert renamed.differences == compare(*folders, whole).differences
 
 
 def test_faults_are_named_together(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from isogloss.errors import DataError, Fault, FileError, UsageError, raise_faults
 from isogloss.evaluation.evaluate import Scorer, cells_of, notes_of
-from isogloss.evaluation.kept_scores import kept_scores
+from isogloss.evaluation.kept_scores import kept_for_these, kept_scores
 from isogloss.evaluation.measures import DEFAULT_MEASURES, PerQuery, mean, parse_measures
 from isogloss.evaluation.pairs import Pair, PairGroup, default_pairs, parse_pairs, with_languages
 from isogloss.evaluation.results import Cell, Evaluation
@@ -22,6 +22,7 @@ from isogloss.evaluation.significance import holm, randomisation_test
 from isogloss.files import check_folder, read_json, read_run
 from isogloss.records import EvalSet, Run
 
+_RIGHT_SET = "Give the set that these were measured on."
 Compared = Evaluation | Mapping[str, Run] | str | os.PathLike[str]
 
 
@@ -150,8 +151,10 @@ def compare(
     """
     _check(before, after, eval_set, alpha, margin, resamples)
     plan = _plan(before, after, eval_set, pairs, measures)
-    first, second = (_evaluated(source, plan) for source in (before, after))
-    _refuse_other_sets(first, second)
+    faults: list[Fault] = []
+    first, second = (_evaluated(source, plan, faults) for source in (before, after))
+    raise_faults(UsageError, "compare", faults, _RIGHT_SET)
+    refuse_other_sets("compare", [first, second], plan.eval_set)
     differences: list[Difference] = []
     for group in plan.groups:
         for measure in plan.measures:
@@ -161,14 +164,30 @@ def compare(
     return Comparison(first.system, second.system, plan.data, tuple(differences), alpha, margin, tuple(notes))
 
 
-def _refuse_other_sets(*sides: Evaluation) -> None:
-    """Raises where runs have results for no query of the set: its zeros would be taken for losses."""
+def refuse_other_sets(subject: str, sides: Sequence[Evaluation], eval_set: EvalSet | None = None) -> None:
+    """Raises where a system has results for no query of the set: its zeros would be taken for losses.
+
+    Args:
+        subject: What was asked for, for the message.
+        sides: The systems, measured.
+        eval_set: The set; needed only where sides were measured elsewhere.
+
+    Raises:
+        UsageError: With all such systems.
+    """
+    known = {query.id for query in eval_set.queries} if eval_set else None
     faults = []
     for side in sides:
         cells = [cell for cell in side.cells.values() if not cell.blank]
-        if cells and all(cell.unanswered == cell.queries for cell in cells):
-            faults.append(Fault(side.system, f"has results for none of the queries of {side.data}"))
-    raise_faults(UsageError, "compare", faults, "Give the set that these were measured on.")
+        strange = known is not None and not any(_queries(cell) & known for cell in cells)
+        if cells and (strange or all(cell.unanswered == cell.queries for cell in cells)):
+            name = eval_set.name if eval_set else side.data
+            faults.append(Fault(side.system, f"has results for none of the queries of {name}"))
+    raise_faults(UsageError, subject, faults, _RIGHT_SET)
+
+
+def _queries(cell: Cell) -> set[str]:
+    return {query_id for values in cell.per_query.values() for query_id in values}
 
 
 @dataclass(frozen=True)
@@ -223,8 +242,8 @@ def _described(source: Compared) -> tuple[tuple[PairGroup, ...], tuple[str, ...]
         return groups, tuple(scores["measures"])
 
 
-def _evaluated(source: Compared, plan: _Plan) -> Evaluation:
-    """A side measured by the plan, from its runs where there are judgements."""
+def _evaluated(source: Compared, plan: _Plan, faults: list[Fault]) -> Evaluation:
+    """A side measured by the plan, from its runs where there are judgements; that it is of another set is a fault."""
     if isinstance(source, Evaluation) and set(plan.measures) <= set(source.measures):
         return source
     if plan.eval_set is None or isinstance(source, Evaluation):
@@ -234,12 +253,13 @@ def _evaluated(source: Compared, plan: _Plan) -> Evaluation:
         )
     if isinstance(source, Mapping):
         runs: Mapping[str, Run] | _RunFolder = source
-        system = "runs"
+        system, measured_on = "runs", plan.data
     else:
         folder = Path(source)
         with _scores(folder) as scores:
             system = f"{scores['system']} ({folder.name})"
-        runs = _RunFolder(folder / RUNS)
+            measured_on = str(scores["data"]) if "data" in scores else plan.data
+        runs = _RunFolder(folder / RUNS, another_name=measured_on != plan.data)
 
     def run_of(pair: Pair, restricted: EvalSet) -> Run | PerQuery | None:
         if isinstance(runs, _RunFolder):
@@ -249,14 +269,28 @@ def _evaluated(source: Compared, plan: _Plan) -> Evaluation:
     pairs = list(dict.fromkeys(pair for group in plan.groups for pair in group.pairs))
     scorer = Scorer(plan.measures, resamples=1)
     cells = {str(cell.pair): cell for cell in cells_of(pairs, plan.eval_set, scorer, run_of)}
+    if isinstance(runs, _RunFolder) and runs.of_another_set:
+        faults.append(Fault(system, f"was measured on {measured_on}, and this is {plan.data}"))
     return Evaluation(system, plan.data, plan.measures, plan.groups, cells, notes_of(cells.values()))
 
 
 class _RunFolder:
-    """Runs of an evaluation's folder, read when they are asked for and only where their scores were not kept."""
+    """Runs of an evaluation's folder, read when they are asked for and only where their scores were not kept.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The runs.
+        another_name: Whether the evaluation names another set than the one at hand.
+    """
+
+    def __init__(self, folder: Path, *, another_name: bool) -> None:
         self._folder = check_folder(folder)
+        self._another_name = another_name
+        self._fitting: set[bool | None] = set()
+
+    @property
+    def of_another_set(self) -> bool:
+        """Whether the set has another name and no scores kept are of its judgements: a folder may be renamed."""
+        return self._another_name and False in self._fitting and True not in self._fitting
 
     def scored(self, pair: Pair, restricted: EvalSet, measures: Sequence[str]) -> Run | PerQuery | None:
         """The scores of a pair or its run, None where no file has its name."""
@@ -264,6 +298,8 @@ class _RunFolder:
         file = next((file for file in files if file.is_file()), None)
         if file is None:
             return None
+        if self._another_name:
+            self._fitting.add(kept_for_these(self._folder.parent, pair, file, restricted))
         return kept_scores(self._folder.parent, pair, file, restricted, measures) or read_run(file)
 
 

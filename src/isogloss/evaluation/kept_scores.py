@@ -54,6 +54,14 @@ def kept_scores(
         return None  # a damaged or missing file is scored anew
 
 
+def kept_for_these(folder: Path, pair: Pair, run_file: Path, restricted: EvalSet) -> bool | None:
+    """Whether the scores kept of a pair are of this run and these judgements; None where none can be read."""
+    try:
+        return bool(read_json(_file(folder, pair))["key"] == _key(run_file, restricted))
+    except (IsoglossError, KeyError, TypeError):
+        return None
+
+
 def _file(folder: Path, pair: Pair) -> Path:
     return folder / PER_QUERY / f"{pair}.json.gz"
 

@@ -4,6 +4,7 @@
 2. Texts are shown as they are: no markup of theirs takes effect, and scripts run in their own direction.
 3. The page asks nothing of the network; a language without a run is blank and stated.
 4. Text is legible on every colour, and lightness falls in even steps.
+5. Runs of another set are refused, for a page of zeros would be read as a finding; nothing is written.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import ir_measures
 import pytest
 
-from isogloss.errors import DataError, FileError
+from isogloss.errors import DataError, FileError, UsageError
 from isogloss.evaluation.language_report import audit, report
 from isogloss.evaluation.language_report.palette import change, contrast, weakness
 from isogloss.evaluation.pairs import MIXED, Pair
@@ -125,3 +126,12 @@ def test_colours_are_legible(theme: str) -> None:
     page = "#ffffff" if theme == "light" else "#16181c"
     distances = [contrast(shade.background, page) for shade in weakness(theme)]
     assert distances == sorted(distances, reverse=True)
+
+
+def test_runs_of_another_set_are_refused(small: EvalSet, tmp_path: Path) -> None:
+    for language in ("he", "en"):
+        run = {f"stranger{n}": {f"p{n}.{language}": 1.0} for n in range(3)}
+        write_run(tmp_path / "runs" / f"{language}-{language}.trec", run)
+    with pytest.raises(UsageError, match="none of the queries of small"):
+        report(tmp_path / "runs", small, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

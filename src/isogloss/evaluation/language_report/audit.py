@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from isogloss.evaluation.compare import Comparison, compare
+from isogloss.evaluation.compare import Comparison, compare, refuse_other_sets
 from isogloss.evaluation.evaluate import Scorer, cells_of, notes_of
 from isogloss.evaluation.language_report.failures import SHOWN_RESULTS, Failure, failures
 from isogloss.evaluation.language_report.text_health import TextHealth, text_health
@@ -116,7 +116,7 @@ def audit(
         progress: Whether bars are shown.
 
     Raises:
-        UsageError: Pairs or measures that mean nothing here.
+        UsageError: Pairs or measures that mean nothing here, or a system has results for no query of the set.
         FileError: A path does not exist.
         DataError: A run is broken, or is not of this set.
     """
@@ -128,6 +128,7 @@ def audit(
     scorer = Scorer(tuple(parse_measures(measures)), resamples=resamples, seed=seed)
     after = _observed(system, groups, eval_set, scorer, progress)
     before = _observed(other, groups, eval_set, scorer, progress) if other else None
+    refuse_other_sets("report", [side.evaluation for side in (after, before) if side])
     comparison = compare(before.evaluation, after.evaluation, alpha=alpha, seed=seed) if before else None
     return Audit(
         system=after,

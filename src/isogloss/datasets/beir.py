@@ -30,6 +30,10 @@ from isogloss.records import EvalSet, Text
 
 _OWN_KEYS = frozenset(("_id", "id", "title", "text", "lang", "language", "pair", "metadata"))
 _ID = ("_id", "id")
+_EXPECTED = (
+    'A corpus is a file of lines such as {"_id": "1", "text": "…", "lang": "de"}, one passage a line, '
+    "in .jsonl, .jsonl.gz or .parquet."
+)
 
 
 def read_beir(path: Path, *, split: str | None = None) -> EvalSet:
@@ -79,8 +83,15 @@ def read_corpus(path: str | Path) -> list[Text]:
     languages = Languages([])
     texts = Texts("passage", languages.faults)
     _add_texts(texts, _corpus(place), languages)
+    if not texts.found and place.is_file() and _is_other_text(languages.faults):
+        raise DataError(f"{place} holds no JSON lines", faults=languages.faults[:1], next_step=_EXPECTED)
     raise_faults(DataError, str(place), languages.faults, MEND)
     return list(texts.found.values())
+
+
+def _is_other_text(faults: list[Fault]) -> bool:
+    """Whether every line of a file failed as JSON: it is of another kind, and to list its lines would not help."""
+    return bool(faults) and all(fault.message.startswith(("broken JSON", "no JSON object")) for fault in faults)
 
 
 def _corpus(place: Path) -> tuple[Path, ...]:

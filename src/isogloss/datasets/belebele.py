@@ -58,7 +58,7 @@ def read_belebele(path: Path, *, split: str | None = None) -> EvalSet:
             written = record.get("dialect") or place.name.split(".")[0]
             language = languages.read(written, where)
             keys = ("link", "question_number", "flores_passage", "question")
-            link, number, passage, question = (read_string(record, (key,), where, faults) for key in keys)
+            link, number, passage, question = (read_string(record, (key,), where, faults, numbers=True) for key in keys)
             if link is None or number is None or passage is None or question is None or language is None:
                 continue
             stem = f"passage{numbers.setdefault(link, len(numbers)):03d}"

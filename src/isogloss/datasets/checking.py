@@ -8,20 +8,27 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from isogloss.datasets.beir import read_corpus, stream_texts
+from isogloss.datasets.beir_files import beir_files
+from isogloss.datasets.collecting import Languages, has_space
 from isogloss.datasets.loading import load
 from isogloss.datasets.parallel import read_multiway, read_parallel
 from isogloss.datasets.registry import layout_of
 from isogloss.datasets.rows import KEYS_OF_ROWS, read_rows
 from isogloss.errors import DataError, Fault
 from isogloss.files import check_file, read_jsonl
-from isogloss.records import EvalSet
+from isogloss.records import EvalSet, Text
 
 UNKNOWN = "unknown"
 _LOOKED_AT = 20  # lines that decide what a JSON-lines file is
+_SHOWN = 10  # places of a warning
+_NO_WORDS = "texts have no letter or digit, and most models cannot encode them: leave them out"
 
 
 def check_path(path: Path, *, split: str | None = None) -> dict[str, Any]:
     """Reads what is at a path and says what it is.
+
+    Texts without any letter or digit are warned of: most models have no token for them and refuse to encode them.
 
     Args:
         path: A file or folder in any layout that isogloss reads.
@@ -42,9 +49,18 @@ def check_path(path: Path, *, split: str | None = None) -> dict[str, Any]:
             keys = _keys(path)
             if keys & KEYS_OF_ROWS:
                 return _rows(path)
+            if "text" in keys:
+                return _texts(path)
             if layout_of(path).name == "bitext":
                 return _multiway(path)
-    return summary(load(path, split=split), layout_of(path).name)
+    eval_set = load(path, split=split)
+    found = summary(eval_set, layout_of(path).name)
+    if any(_is_wordless(text) for text in (*eval_set.queries, *eval_set.passages)):
+        files = (
+            [file for files in beir_files(path) for file in (*files.queries, *files.corpus)] if path.is_dir() else []
+        )
+        found["notes"] += _wordless(stream_texts(files, Languages([]))) or [f"some {_NO_WORDS}"]
+    return found
 
 
 def summary(eval_set: EvalSet, layout: str = "") -> dict[str, Any]:
@@ -68,8 +84,44 @@ def summary(eval_set: EvalSet, layout: str = "") -> dict[str, Any]:
     }
 
 
+def _texts(path: Path) -> dict[str, Any]:
+    """A file of texts alone, such as a corpus: fit to encode, and a part of an evaluation set."""
+    texts = read_corpus(path)
+    spaced = [text.id for text in texts if has_space(text.id)]
+    notes = [
+        "this is a corpus alone, to encode and search; an evaluation set is a folder of corpus.jsonl, queries.jsonl "
+        "and qrels/test.tsv"
+    ]
+    if spaced:
+        notes.append(f"{len(spaced):,} ids hold a space, as '{spaced[0]}' does: a set with them cannot be evaluated")
+    if any(map(_is_wordless, texts)):
+        notes += _wordless(stream_texts([path], Languages([])))
+    return {
+        "kind": "corpus",
+        "name": path.name,
+        "languages": {"texts": _counts(text.language for text in texts)},
+        "rows": len(texts),
+        "example": texts[0].text if texts else "",
+        "notes": notes,
+    }
+
+
+def _is_wordless(text: Text) -> bool:
+    return not any(map(str.isalnum, f"{text.title}{text.text}"))
+
+
+def _wordless(located: Iterable[tuple[Text, str]]) -> list[str]:
+    """One warning with the places of all texts without a letter or digit, nothing where there are none."""
+    places = [f"{where} {text.text[:20]!r}" for text, where in located if _is_wordless(text)]
+    if not places:
+        return []
+    more = f" and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else ""
+    return [f"{len(places):,} {_NO_WORDS}: {', '.join(places[:_SHOWN])}{more}"]
+
+
 def _rows(path: Path) -> dict[str, Any]:
     rows = read_rows(path)
+    texts = ((Text(row.row_id, text), row.row_id) for row in rows for text in (row.query, row.passage))
     return {
         "kind": "training rows",
         "name": path.name,
@@ -80,7 +132,7 @@ def _rows(path: Path) -> dict[str, Any]:
         "rows": len(rows),
         "negatives": sum(len(row.negative_passages) for row in rows),
         "example": rows[0].query,
-        "notes": [],
+        "notes": _wordless(texts),
     }
 
 

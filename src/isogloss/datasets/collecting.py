@@ -77,13 +77,34 @@ class Texts:
         else:
             self.found[text.id] = text
 
+    def refuse_spaces(self) -> None:
+        """Adds a fault for each id with a space: judgements and runs in TREC's form cannot hold them."""
+        for identifier in self.found:
+            if has_space(identifier):
+                message = f"{self.role} id '{identifier}' holds a space, which TREC runs cannot carry"
+                self.faults.append(Fault(self._places[identifier], message, "rename it, in the judgements too"))
+
     def __contains__(self, identifier: str) -> bool:
         # Also a text that was refused: judgements of it are no faults of their own.
         return identifier in self._places
 
 
-def read_string(record: Mapping[str, Any], keys: Iterable[str], where: str, faults: list[Fault]) -> str | None:
-    """The value of the first of `keys` that a record has, if it is a string (or a number, for an id).
+def has_space(identifier: str) -> bool:
+    """Whether an id holds white space of any kind."""
+    return len(identifier.split()) != 1 or identifier != identifier.strip()
+
+
+def read_string(
+    record: Mapping[str, Any], keys: Iterable[str], where: str, faults: list[Fault], *, numbers: bool = False
+) -> str | None:
+    """The value of the first of `keys` that a record has, if it is a string.
+
+    Args:
+        record: The record.
+        keys: Possible names of the value.
+        where: Place of the record.
+        faults: Where to add that it is missing, or no string.
+        numbers: Whether a whole number will do, as it does for an id.
 
     Returns:
         The string, or None after adding a fault.
@@ -93,7 +114,7 @@ def read_string(record: Mapping[str, Any], keys: Iterable[str], where: str, faul
         value = record.get(key)
         if isinstance(value, str):
             return value
-        if isinstance(value, int) and not isinstance(value, bool):
+        if numbers and isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if value is not None:
             faults.append(Fault(where, f"'{key}' is no string but {type(value).__name__}"))
@@ -105,8 +126,8 @@ def read_string(record: Mapping[str, Any], keys: Iterable[str], where: str, faul
 
 
 def read_id(record: Mapping[str, Any], keys: Iterable[str], where: str, faults: list[Fault]) -> str | None:
-    """As `read_string`, and not blank."""
-    identifier = read_string(record, keys, where, faults)
+    """As `read_string`, a number too, and not blank."""
+    identifier = read_string(record, keys, where, faults, numbers=True)
     if identifier is not None and not identifier.strip():
         faults.append(Fault(where, "the id is empty"))
         return None
@@ -165,8 +186,10 @@ def finish(
     Queries without a judgement are left out and counted in `notes`.
 
     Raises:
-        DataError: If there are faults, or nothing to evaluate.
+        DataError: If there are faults, ids with spaces among them, or nothing to evaluate.
     """
+    queries.refuse_spaces()
+    passages.refuse_spaces()
     raise_faults(DataError, str(subject), faults, MEND)
     kept = tuple(text for text in queries.found.values() if qrels.get(text.id))
     if not kept or not passages.found:

@@ -14,6 +14,7 @@ from typing import Any
 
 from isogloss.datasets.collecting import MEND, Languages
 from isogloss.datasets.frames import as_file, is_table
+from isogloss.datasets.rows import KEYS_OF_ROWS
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
 from isogloss.files import read_jsonl, read_lines
 from isogloss.files.reading import shorten
@@ -124,6 +125,8 @@ def read_multiway(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str,
     languages = Languages(faults)
     lines: dict[str, dict[str, str]] = {}
     for number, record in read_jsonl(path, faults=faults):
+        if not lines:
+            _refuse_other_kinds(path, record)
         where = f"{path}:{number}"
         identifier = str(record.get("_id", number))
         texts = _line_texts(record, where, languages)
@@ -132,6 +135,23 @@ def read_multiway(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str,
         lines[identifier] = texts
     raise_faults(DataError, str(path), faults, MEND)
     yield from lines.items()
+
+
+def _refuse_other_kinds(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
+    """Raises where a line is one of another kind of file, whose keys would be taken for languages one by one."""
+    if isinstance(record.get("text"), str):
+        raise DataError(
+            f"{path} holds one text a line (_id, text): it is a corpus or queries alone, not a whole evaluation set",
+            next_step="A set is a folder of corpus.jsonl, queries.jsonl and qrels/test.tsv (query-id, corpus-id, "
+            "score): give the folder. A line of parallel text has a text for each language: "
+            '{"_id": "1", "en": "…", "de": "…"}.',
+        )
+    if KEYS_OF_ROWS & record.keys() and {"query", "anchor"} & record.keys():
+        raise DataError(
+            f"{path} holds training rows ({', '.join(list(record)[:4])}), not an evaluation set or parallel text",
+            next_step="Train on it: isogloss init --rows PATH. An evaluation set is a folder of corpus.jsonl, "
+            "queries.jsonl and qrels/test.tsv.",
+        )
 
 
 def _line_texts(record: dict[str, Any], where: str, languages: Languages) -> dict[str, str]:

@@ -6,7 +6,7 @@ Nothing but the ids is kept in memory, so the corpus may be larger than that.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from isogloss.datasets.beir import read_corpus, stream_texts
@@ -14,7 +14,7 @@ from isogloss.datasets.beir_files import beir_files
 from isogloss.datasets.collecting import MEND, Languages
 from isogloss.datasets.parquet import RECORD_ENDINGS
 from isogloss.datasets.shipped import shipped_folder
-from isogloss.errors import DataError, FileError, raise_faults
+from isogloss.errors import DataError, Fault, FileError, raise_faults
 from isogloss.files import check_folder
 from isogloss.records import Text
 
@@ -81,6 +81,27 @@ class CorpusStream:
             DataError: With all faults of the records.
         """
         languages = Languages([])
-        for text, _ in stream_texts(self.files, languages):
+        seen: set[str] = set()
+        again: dict[str, list[str]] = {}
+        for text, where in stream_texts(self.files, languages):
+            if text.id in seen:
+                again.setdefault(text.id, []).append(where)
+            seen.add(text.id)
             yield text
+        languages.faults.extend(self._duplicates(again))
         raise_faults(DataError, f"{len(self.files)} files", languages.faults, MEND)
+
+    def _duplicates(self, again: Mapping[str, Sequence[str]]) -> list[Fault]:
+        """A fault for each further place of an id, with its first, for which the files are read once more.
+
+        The places of all ids would need several times the memory of the ids, for nothing where they are unique.
+        """
+        first: dict[str, str] = {}
+        for text, where in stream_texts(self.files, Languages([])) if again else ():
+            if text.id in again:
+                first.setdefault(text.id, where)
+        return [
+            Fault(where, f"passage id '{identifier}' is taken already, by {first.get(identifier, 'an earlier line')}")
+            for identifier, places in again.items()
+            for where in places
+        ]

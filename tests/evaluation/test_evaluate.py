@@ -188,3 +188,17 @@ def test_bm25_makes_the_index_of_a_pair_from_its_own_passages(kept: int, monkeyp
     for pair, cell in together.cells.items():
         alone = evaluate(HashingRetriever(), found, pairs=pair, bm25=True).baseline
         assert alone is not None and alone.cells[pair] == cell
+
+
+def test_what_is_no_retriever_or_no_set_is_told() -> None:
+    """Names are loaded first; and a summary of what was not measured names what was."""
+    with pytest.raises(UsageError, match=r"'bundled' is str") as error:
+        evaluate("bundled", parallel_set())
+    assert "Retriever.load" in error.value.next_step
+    with pytest.raises(UsageError, match="'isogloss-demo' is no evaluation set but str"):
+        evaluate(HashingRetriever(), "isogloss-demo")  # type: ignore[arg-type]
+    found = evaluate(HashingRetriever(), parallel_set(), pairs="same", measures="RR@10")
+    with pytest.raises(UsageError) as error:
+        found.summary("to-en", "RR@1")
+    assert [fault.where for fault in error.value.faults] == ["group", "measure"]
+    assert "did you mean 'RR@10'" in str(error.value) and "there are: same" in str(error.value)

@@ -119,7 +119,41 @@ def test_wrong_arguments(tiny_static, tiny_transformer, tmp_path):
         Retriever.load(tiny_transformer, engine="static")
 
 
+NO_TEXTS = [
+    (["a", None, 3], "2 problems", ("text 1  None is no text but NoneType", "text 2  3 is no text but int")),
+    (b"abc", "no list of texts but bytes", ()),
+    (None, "no list of texts but NoneType", ()),
+    (iter(["a"]), "no list of texts but list_iterator", ("list(texts)",)),
+    ({"a": "b"}, "no list of texts but dict", ()),
+    (["a", "b\ud800"], "1 problem", (r"text 1  has half of a surrogate pair: 'b\ud800'",)),
+]
+
+
+@pytest.mark.parametrize(("texts", "message", "more"), NO_TEXTS)
+def test_what_is_no_list_of_texts(tiny_static, texts, message, more):
+    with pytest.raises(UsageError, match=message) as error:
+        Retriever.load(tiny_static).encode_query(texts)
+    assert all(part in str(error.value) for part in more)
+
+
+def test_languages_are_checked(tiny_static):
+    retriever = Retriever.load(tiny_static)
+    for languages, said in ((["klingon"], "klingon"), ("klingon", "klingon"), (5, "5 is int"), ([7], "7")):
+        with pytest.raises(UsageError, match=said):
+            retriever.encode_query(["a"], languages=languages)
+    assert retriever.encode_query(["a", "b", "c"], languages=["deu_Latn", None, "und"]).shape[0] == 3
+
+
+def test_a_passage_without_a_token_names_what_lists_them():
+    """Which texts those are depends on the model; what has no letter or digit is found without one."""
+    with pytest.raises(DataError, match="no token that the model knows") as error:
+        Retriever.load("bundled").encode_passage(["a", "..."])
+    assert "isogloss data check" in error.value.next_step
+
+
 def test_what_is_no_model(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="None is NoneType"):
+        Retriever.load(None)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")

@@ -153,8 +153,8 @@ def compare(
     plan = _plan(before, after, eval_set, pairs, measures)
     faults: list[Fault] = []
     first, second = (_evaluated(source, plan, faults) for source in (before, after))
-    raise_faults(UsageError, "compare", faults, _RIGHT_SET)
     refuse_other_sets("compare", [first, second], plan.eval_set)
+    raise_faults(UsageError, "compare", faults, _RIGHT_SET)
     differences: list[Difference] = []
     for group in plan.groups:
         for measure in plan.measures:

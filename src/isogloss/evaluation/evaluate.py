@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isogloss.errors import UsageError
 from isogloss.evaluation.kept_scores import PER_QUERY, keep_scores
 from isogloss.evaluation.measures import DEFAULT_MEASURES, PerQuery, depth_of, mean, parse_measures, score_run
 from isogloss.evaluation.pairs import MIXED, Pair, PairGroup, default_pairs, parse_pairs, with_languages
@@ -63,11 +64,12 @@ def evaluate(
         overwrite: Whether an existing folder `out` is replaced.
 
     Raises:
-        UsageError: Pairs or measures that mean nothing here.
+        UsageError: Pairs or measures that mean nothing here, or no retriever or no set is given.
         StaleBankError: The bank was made by another model.
         DataError: BM25 was asked for in a language that it cannot cut into terms.
         FileError: `out` exists already or cannot be written.
     """
+    _check_retriever(retriever)
     eval_set = with_languages(eval_set)
     groups = parse_pairs(default_pairs(eval_set) if pairs is None else pairs, eval_set)
     scorer = Scorer(tuple(parse_measures(measures)), resamples=resamples, seed=seed)
@@ -88,6 +90,15 @@ def evaluate(
             if baseline is not None:
                 _write(folder / BASELINE, baseline)
     return evaluation
+
+
+def _check_retriever(retriever: Any) -> None:
+    missing = [name for name in ("encode_query", "encode_passage") if not hasattr(retriever, name)]
+    if missing:
+        raise UsageError(
+            f"retriever: {retriever!r:.60} is {type(retriever).__name__}, without {' and '.join(missing)}",
+            next_step="Load it first: isogloss.Retriever.load('bundled'), or with the path of a model folder.",
+        )
 
 
 def _write(folder: Path, evaluation: Evaluation) -> None:

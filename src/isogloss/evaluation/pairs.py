@@ -35,7 +35,16 @@ class PairGroup:
 
 
 def with_languages(eval_set: EvalSet) -> EvalSet:
-    """The set in which a text without a language has the tag `und`, so that it is not left out unseen."""
+    """The set in which a text without a language has the tag `und`, so that it is not left out unseen.
+
+    Raises:
+        UsageError: If it is no set; every measurement begins here.
+    """
+    if not isinstance(eval_set, EvalSet):
+        raise UsageError(
+            f"eval_set: {eval_set!r:.60} is no evaluation set but {type(eval_set).__name__}",
+            next_step="Load it first: isogloss.datasets.load('isogloss-demo'), or with the path of a folder.",
+        )
     return replace(eval_set, queries=_tagged(eval_set.queries), passages=_tagged(eval_set.passages))
 
 

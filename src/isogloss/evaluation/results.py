@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from isogloss.errors import Fault, UsageError, did_you_mean, raise_faults
 from isogloss.evaluation.measures import mean
 from isogloss.evaluation.pairs import Pair, PairGroup
 
@@ -98,8 +99,21 @@ class Evaluation:
     baseline: Evaluation | None = None
 
     def summary(self, group: str, measure: str) -> Summary:
-        """Means of a measure over a group of pairs."""
-        pairs = next(found.pairs for found in self.groups if found.name == group)
+        """Means of a measure over a group of pairs.
+
+        Raises:
+            UsageError: If the group or the measure was not measured.
+        """
+        groups = {found.name: found.pairs for found in self.groups}
+        faults = [
+            Fault(
+                what, f"'{asked}' was not measured{did_you_mean(str(asked), known)}", f"there are: {', '.join(known)}"
+            )
+            for what, asked, known in (("group", group, list(groups)), ("measure", measure, list(self.measures)))
+            if asked not in known
+        ]
+        raise_faults(UsageError, f"Summary of {self.system}", faults, "Ask for one of these, or evaluate with it.")
+        pairs = groups[group]
         cells = [self.cells[str(pair)] for pair in pairs]
         valued = [cell for cell in cells if not cell.blank]
         values = sorted((cell.scores[measure].value, str(cell.pair)) for cell in valued)

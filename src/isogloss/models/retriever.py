@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,15 @@ from isogloss.engines.static import StaticEngine
 from isogloss.engines.truncated import whole_engine
 from isogloss.errors import DataError, Fault, UsageError, raise_faults
 from isogloss.models.bank_workers import ModelSource, shard_maker
-from isogloss.models.encoding_checks import check_choice, languages_of, place_of, refuse_empty, shown
+from isogloss.models.encoding_checks import (
+    check_choice,
+    check_texts,
+    languages_of,
+    place_of,
+    refuse_empty,
+    refuse_surrogates,
+    shown,
+)
 from isogloss.models.engine_loading import ENGINES, EngineName, load_engines
 from isogloss.models.fingerprints import Fingerprint
 from isogloss.models.folder import TITLE_TEMPLATE, read_model_folder
@@ -145,6 +154,11 @@ class Retriever:
             ModelError: If it cannot be loaded.
             UsageError: If an argument is none of the allowed values.
         """
+        if not isinstance(path_or_name, (str, os.PathLike)):
+            raise UsageError(
+                f"path_or_name: {path_or_name!r:.60} is {type(path_or_name).__name__}",
+                next_step="Give the path of a model folder, a name on the hub, or 'bundled'.",
+            )
         check_choice("engine", engine, ENGINES)
         check_choice("on_overflow", on_overflow, ("warn", "error", "ignore"))
         check_choice("precision", precision or "float32", get_args(Compute))
@@ -259,7 +273,8 @@ class Retriever:
 
         Raises:
             DataError: If a text is empty, or is too long and `on_overflow` is `error`.
-            UsageError: If the role is unknown, or there are not as many languages as texts.
+            UsageError: If the role or a language is unknown, there are not as many languages as texts, or `texts` is no
+                list of texts.
         """
         return self.encode_with_counts(
             texts, role=role, languages=languages, progress=progress, unreadable=unreadable
@@ -286,10 +301,11 @@ class Retriever:
             report: Takes the numbers of texts and tokens as they are done, in the place of a bar.
         """
         tower = self.tower(role)
-        if isinstance(texts, (str, Text)):
-            raise UsageError(f"texts is one text ({shown(texts)})", next_step="Give a list of texts: [text].")
+        check_choice("unreadable", unreadable, ("refuse", "zeros"))
+        check_texts(texts)
         by_text = languages_of(texts, languages)
         whole = [tower.whole_text(text) for text in texts]
+        refuse_surrogates(texts, whole)
         refuse_empty(texts, whole, role)
         engine = whole_engine(tower.engine)
         if isinstance(engine, Proving):

@@ -3,7 +3,8 @@
 1. Whatever steps came before, a step draws the same rows; another seed draws others.
 2. An epoch holds each row once, and the remainder begins the next batch.
 3. A batch by language (or pair) holds one, and exponent 0 draws them alike.
-4. Languages that no file has, and unknown terms and options, are named all at once.
+4. Languages and files that are not there, and unknown terms and options, are named all at once.
+5. A term that could learn nothing is refused before the first step.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import numpy as np
 import pytest
 
-from isogloss.errors import DataError, RecipeError
+from isogloss.errors import DataError, FileError, RecipeError
+from isogloss.files import write_jsonl
 from isogloss.recipe import parse_recipe
 from isogloss.training import train
 from isogloss.training.assembly import RECIPE_CHECKS
@@ -104,3 +106,28 @@ def test_the_manifest_says_what_happened(tmp_path, tiny_static):
     assert manifest["rows_seen"] == {"rows": {"en": 18}, "parallel": {"en-de": 15}}
     assert set(manifest["losses"]) == {"loss", "term/infonce(rows)", "term/semantic_contrastive(parallel)"}
     assert len(manifest["data"]["rows"]) == 1
+
+
+def test_every_missing_file_is_named_by_its_field(tmp_path, tiny_static, monkeypatch):
+    """A shipped recipe without the user's file says that its path is a placeholder, and what to give."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileError) as error:
+        train("language-agnostic", tmp_path / "out", overrides=[f"model.base={tiny_static}"], dry_run=True)
+    assert [fault.where for fault in error.value.faults] == [f"sources.{n}.path" for n in ("labels", "pairs", "plain")]
+    assert "stands for a file of yours" in error.value.faults[0].message
+    assert "--set sources.labels.path=FILE" in error.value.next_step
+    write_jsonl(tmp_path / "rows.jsonl", [{"query": "a", "positive": "b"}])
+    overrides = [f"model.base={tiny_static}", "sources.rows.path=row.jsonl"]
+    with pytest.raises(FileError, match=r"did you mean 'rows.jsonl'"):
+        train("english-query-tuning", tmp_path / "out", overrides=overrides, dry_run=True)
+
+
+def test_one_row_without_a_negative_is_refused(tmp_path, tiny_static):
+    """Its loss is 0 from the first step, which would look like success; one negative is enough to learn from."""
+    row = {"query": "the keeper", "positive": "counts ships", "lang": "en"}
+    overrides = [f"model.base={tiny_static}", f"sources.rows.path={tmp_path / 'rows.jsonl'}"]
+    write_jsonl(tmp_path / "rows.jsonl", [row])
+    with pytest.raises(RecipeError, match="would learn nothing: a step has 1 row"):
+        train("english-query-tuning", tmp_path / "out", overrides=overrides, dry_run=True)
+    write_jsonl(tmp_path / "rows.jsonl", [{**row, "negative_passages": ["the river"]}])
+    assert train("english-query-tuning", tmp_path / "out", overrides=overrides, dry_run=True).plan.steps

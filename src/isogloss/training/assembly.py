@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from isogloss.errors import DataError, Fault, RecipeError, did_you_mean, raise_faults
-from isogloss.recipe import Check, Recipe, load_recipe
+from isogloss.errors import DataError, Fault, FileError, RecipeError, did_you_mean, raise_faults
+from isogloss.files import check_file
+from isogloss.recipe import Check, Recipe, load_recipe, shipped_recipes
 from isogloss.training.objective import BoundTerm, Objective
 from isogloss.training.plugins import Registries, registries
 from isogloss.training.sources import Source, SourceContext
@@ -115,6 +118,7 @@ def open_sources(
 
     Raises:
         DataError: If files are faulty or give no rows, or languages are not in them.
+        FileError: With all files that are not there.
         RecipeError: If a term needs a role that its sources do not have.
     """
     kinds = registries(recipe.plugins).kinds
@@ -125,20 +129,49 @@ def open_sources(
         context = SourceContext(
             name, index, recipe.train.seed, texts, passage_text, opened=dict(sources), apart=apart or Apart()
         )
-        sources[name] = kind.open(settings, context)
+        try:
+            sources[name] = kind.open(settings, context)
+        except FileError:
+            _name_missing_files(recipe)
+            raise
         faults.extend(context.faults)
     raise_faults(DataError, "training data", faults, "Nothing was started.")
     return sources
+
+
+def _name_missing_files(recipe: Recipe) -> None:
+    """Raises with every file of a source that is not there, by its field of the recipe; a pattern is no file."""
+    missing = [
+        (f"sources.{name}.path", path)
+        for name, settings in recipe.sources.items()
+        for path in settings.paths
+        if not glob.has_magic(path) and not Path(path).exists()
+    ]
+    if not missing:
+        return
+    shipped = [load_recipe(path) for path in shipped_recipes().values()]
+    placeholders = {path for one in shipped for settings in one.sources.values() for path in settings.paths}
+    faults = []
+    for field, path in missing:
+        try:
+            check_file(path)
+        except FileError as error:
+            stands_for = f"there is no file {path}, which in the shipped recipes stands for a file of yours"
+            faults.append(Fault(field, stands_for if path in placeholders else error.message))
+    names = dict.fromkeys(field for field, _ in missing)
+    given = " ".join(f"--set {field}=FILE" for field in names)
+    raise_faults(FileError, "training data", faults, f"Give your own: {given}. Nothing was started.")
 
 
 def check_roles(objective: Objective, sources: Mapping[str, Source]) -> None:
     """Raises where a term needs roles or values that its sources do not have.
 
     Raises:
-        RecipeError: With every such term.
+        RecipeError: With every such term, and every one that would compare a row with nothing.
     """
-    faults = []
+    faults: list[Fault] = []
     for bound in objective.terms:
+        faults.extend(_without_negatives(bound, sources))
         there = {role for name in bound.sources for role in sources[name].roles}
         for role in (*bound.roles, *bound.teacher_roles):
             if role not in there:
@@ -150,6 +183,16 @@ def check_roles(objective: Objective, sources: Mapping[str, Source]) -> None:
                 has = f"they have: {', '.join(sorted(values)) or 'none'}"
                 faults.append(Fault(bound.name, f"needs the values '{value}', which no row has", has))
     raise_faults(RecipeError, "objective", faults, "Nothing was started.")
+
+
+def _without_negatives(bound: BoundTerm, sources: Mapping[str, Source]) -> Iterable[Fault]:
+    """A fault where a term would be 0 in every step: one row, and nothing that it could be told from."""
+    count = getattr(bound.term, "negatives", None)
+    rows = sum(sources[name].batch for name in bound.sources)
+    given = any(role.startswith("negative") for name in bound.sources for role in sources[name].roles)
+    if count is not None and rows == 1 and not given and int(count(rows, 0)) == 0:
+        message = "would learn nothing: a step has 1 row, without a negative to tell its passage from"
+        yield Fault(bound.name, message, "2 rows or more, in a batch of 2 or more, or rows with negative passages")
 
 
 def _faults(

@@ -3,6 +3,7 @@
 1. An exception in the middle leaves the old content and no litter, for files and folders.
 2. A full disk and a forbidden place are `FileError`s with a next step.
 3. A folder with content is refused unless it may be replaced; if the swap fails the old one is put back.
+   Nothing takes the place of the current folder, of files that are none of its kind, or of what a command reads.
 4. Equal content gives equal bytes, compressed too; whoever may read the user's new files may read all of a folder.
 """
 
@@ -17,7 +18,18 @@ import pytest
 from safetensors.numpy import save_file
 
 from isogloss.errors import DataError, FileError
-from isogloss.files import atomic_folder, atomic_path, read_json, write_json, write_jsonl, write_text
+from isogloss.files import (
+    FolderKind,
+    atomic_folder,
+    atomic_path,
+    file_errors,
+    read_json,
+    refuse_occupied,
+    refuse_unmakeable,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -188,3 +200,86 @@ def test_half_a_surrogate_pair_is_a_data_error(tmp_path):
         write_jsonl(tmp_path / "a", [{"a": "\ud800"}])
     assert (tmp_path / "a").read_text() == "old"
     assert names(tmp_path) == ["a"]
+
+
+KIND = FolderKind("a report", "report.json", ("runs/*.trec",))
+
+
+def test_files_of_others_stay_wherever_they_lie(tmp_path):
+    for name in ("report.json", "runs/a.trec"):
+        write_text(tmp_path / "out" / name, "own")
+    refuse_occupied(tmp_path / "out", overwrite=True, kind=KIND)
+    write_text(tmp_path / "out" / "runs" / "thesis.txt", "three years of work")
+    with pytest.raises(FileError, match=r"beside a report it holds runs/thesis\.txt"):
+        refuse_occupied(tmp_path / "out", overwrite=True, kind=KIND)
+
+
+@pytest.mark.parametrize("filled", [True, False])
+@pytest.mark.parametrize("path", ["", ".", "../here"])
+def test_nothing_takes_the_place_of_the_current_folder(tmp_path, monkeypatch, path, filled):
+    (tmp_path / "here").mkdir()
+    if filled:
+        (tmp_path / "here" / "mine").write_text("old")
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(FileError, match="empty" if not path else "current folder"):
+        refuse_occupied(path, overwrite=True)
+    with pytest.raises(FileError), atomic_folder(path, overwrite=True):
+        pass
+    assert names(tmp_path / "here") == ["mine"] * filled
+
+
+def test_what_is_read_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_text(tmp_path / "run" / "model" / "modules.json", "[]")
+    Path("link").symlink_to("run/model")
+    for inputs in (["run"], ["bundled", tmp_path / "run" / "model"], ["link"]):
+        with pytest.raises(FileError, match="which this command reads"):
+            refuse_occupied("run", overwrite=True, inputs=inputs)
+    refuse_occupied("run", overwrite=True, inputs=["bundled", "", "other/run"])
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_any_work(tmp_path, monkeypatch):
+    write_text(tmp_path / "plain.txt", "text")
+    with pytest.raises(FileError, match=r"plain\.txt is a file, not a folder"):
+        refuse_occupied(tmp_path / "plain.txt" / "x")
+    refuse_unmakeable(tmp_path / "new" / "deep")
+    assert names(tmp_path) == ["plain.txt"]
+    for number, step in ((errno.EACCES, f"ls -ld '{tmp_path}'"), (errno.ENOENT, "another place")):
+
+        def refused(self, *_, number=number, **__):
+            raise OSError(number, os.strerror(number), str(self))
+
+        monkeypatch.setattr(Path, "mkdir", refused)
+        with pytest.raises(FileError) as caught:
+            refuse_occupied(tmp_path / "new" / "deep")
+        assert step in caught.value.next_step
+        assert str(tmp_path / "new" / "deep") in caught.value.message
+        assert ".partial-" not in str(caught.value)
+
+
+def test_an_array_that_the_disk_takes_in_part_is_no_damaged_archive(tmp_path):
+    resource = pytest.importorskip("resource")
+    import signal
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(FileError, match="no space left") as caught, atomic_path(tmp_path / "a.npy") as partial:
+            np.save(partial, np.zeros(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, former)
+    assert f"df -h '{tmp_path}'" in caught.value.next_step
+    assert names(tmp_path) == []
+
+
+def test_faults_without_a_number_are_told_as_they_are(tmp_path):
+    with pytest.raises(FileError, match="is cut off") as caught, file_errors(tmp_path / "a.npy", "read"):
+        raise EOFError("No data left in file")
+    assert "gzip" not in str(caught.value)
+    with pytest.raises(FileError, match="a word of the library"), file_errors(tmp_path / "a", "read"):
+        raise OSError("a word of the library")
+    (tmp_path / "a.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(FileError, match="compressed data"):
+        read_json(tmp_path / "a.gz")

@@ -68,7 +68,7 @@ def get(
         from isogloss.datasets.checking import summary
         from isogloss.files import refuse_occupied
 
-        refuse_occupied(out, overwrite=overwrite, kind=BEIR)
+        refuse_occupied(out, overwrite=overwrite, kind=BEIR, inputs=[name])
         tags = None if languages is None else [tag.strip() for tag in languages.split(",")]
         eval_set = load(name, query_languages=tags, passage_languages=tags, split=split)
         write_beir(eval_set, out, overwrite=overwrite)

@@ -67,12 +67,16 @@ def evaluate(
     with reported_errors(as_json):
         from isogloss.datasets import load
         from isogloss.engines.bank import Bank
-        from isogloss.evaluation.evaluate import check_plan
+        from isogloss.evaluation.evaluate import EVALUATION, check_plan
         from isogloss.evaluation.evaluate import evaluate as measure
         from isogloss.evaluation.report import evaluation_grids
         from isogloss.evaluation.systems import HybridFusion
+        from isogloss.files import refuse_occupied
+        from isogloss.models.bundled import BUNDLED
 
         settings = with_overrides(EvaluateSettings(), overrides)
+        inputs: list[str | Path] = [data, *([] if model == BUNDLED else [model]), *([bank] if bank else [])]
+        refuse_occupied(out, overwrite=overwrite, kind=EVALUATION, inputs=inputs)
         eval_set = load(data)
         retriever = settings.load(model)
         opened = Bank.open(bank) if bank else None

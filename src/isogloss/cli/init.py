@@ -51,16 +51,19 @@ def init(
     """Say what you have; get the recipe of the method that fits, commented, checked, with its time and memory."""
     reporter = Reporter(as_json)
     with reported_errors(as_json):
-        from isogloss.files import write_text
+        from isogloss.files import refuse_unmakeable, write_text
         from isogloss.files.yaml_text import read_yaml
         from isogloss.recipe import parse_recipe
         from isogloss.recipe.choosing import choose
         from isogloss.training.assembly import RECIPE_CHECKS
 
+        if out.is_dir():
+            raise FileError(f"cannot write {out}: it is a folder", next_step="Give the path of a file.")
         if out.exists() and not overwrite:
             raise FileError(
                 f"cannot write {out}: it exists already", next_step="Choose another name, or add --overwrite."
             )
+        refuse_unmakeable(out.parent)  # the estimate takes its time
         has = Possessions(
             labels=_labels(labels),
             rows=tuple(rows or ()),

@@ -7,9 +7,9 @@ Each verb is a module of its own, imported when the verb is called, so that `iso
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from isogloss import __version__
-from isogloss.cli.output import check_arguments, reported_errors
+from isogloss.cli.output import CheckedCommand
 
 
 @dataclass(frozen=True)
@@ -91,22 +91,12 @@ def build_app(verbs: Iterable[str]) -> typer.Typer:
         verb = VERBS[name]
         found = getattr(import_module(f"isogloss.cli.{verb.module}"), verb.function)
         if isinstance(found, typer.Typer):
+            for command in found.registered_commands:
+                command.cls = CheckedCommand
             built.add_typer(found, name=name)
         else:
-            built.command(name, epilog=f"Example: {verb.example}")(_checked(found))
+            built.command(name, cls=CheckedCommand, epilog=f"Example: {verb.example}")(found)
     return built
-
-
-def _checked(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb, its texts looked at before it begins."""
-
-    @wraps(verb)
-    def checked(**arguments: Any) -> None:
-        with reported_errors(bool(arguments.get("as_json"))):
-            check_arguments(arguments)
-        verb(**arguments)
-
-    return checked
 
 
 @cache

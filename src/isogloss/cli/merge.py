@@ -28,11 +28,12 @@ def merge(
     reporter = Reporter(as_json)
     with reported_errors(as_json):
         from isogloss.files import refuse_occupied
+        from isogloss.models.bundled import BUNDLED
         from isogloss.models.merging import merge as mean
         from isogloss.models.persistence import MODEL
         from isogloss.models.retriever import Retriever
 
-        refuse_occupied(out, overwrite=overwrite, kind=MODEL)
+        refuse_occupied(out, overwrite=overwrite, kind=MODEL, inputs=[name for name in models if name != BUNDLED])
         retrievers = [Retriever.load(model, device="cpu") for model in models]
         merged = mean(retrievers, _numbers(shares))
         if not dry_run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import cached_property
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from isogloss.cli.printable import printable
 from isogloss.errors import Fault, FileError, IsoglossError, UsageError, raise_faults
@@ -41,7 +42,7 @@ SetOption = Annotated[
 
 
 WIDTH_WITHOUT_TERMINAL = 140
-NAMES = frozenset({"model", "corpus", "data"})  # what an empty text cannot stand for
+TELL_THEMSELVES = frozenset({"query", "overrides"})  # whose verbs say what is wrong with an empty text
 
 
 class Reporter:
@@ -109,22 +110,42 @@ def reported_errors(as_json: bool = False, *, goes_on: bool = False) -> Iterator
         raise typer.Exit(Exit.FAILURE) from None
 
 
-def check_arguments(arguments: Mapping[str, Any]) -> None:
-    """Refuses texts that are no UTF-8, which nothing could print or write, and empty ones where a name is wanted.
+class CheckedCommand(TyperCommand):
+    """A verb whose texts are looked at before it begins, as they were typed: an empty path would be read as `.`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the arguments, and ends the program where texts are empty or no UTF-8."""
+        rest = super().parse_args(ctx, list(args))
+        typed, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        with reported_errors(bool(ctx.params.get("as_json"))):
+            _check_texts(self.params, typed, ctx.params)
+        return rest
+
+
+def _check_texts(parameters: Iterable[Any], typed: Mapping[str, Any], read: Mapping[str, Any]) -> None:
+    """Refuses texts that are no UTF-8, which nothing could print or write, and empty ones where a value is wanted.
+
+    Args:
+        parameters: Arguments and options of the verb.
+        typed: Their texts.
+        read: What came of the texts; names of files may have any bytes.
 
     Raises:
         UsageError: With all of them.
     """
     faults = []
-    for name, value in arguments.items():
-        for text in value if isinstance(value, (list, tuple)) else [value]:
+    for parameter in parameters:
+        values, found = typed.get(parameter.name), read.get(parameter.name)
+        is_path = any(isinstance(one, Path) for one in (found if isinstance(found, (list, tuple)) else [found]))
+        where = next((text for text in parameter.opts if text.startswith("--")), parameter.name)
+        for text in values if isinstance(values, (list, tuple)) else [values]:
             if not isinstance(text, str):
                 continue
-            if any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
+            if not is_path and any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
                 shown = text.encode("utf-8", "backslashreplace").decode()
-                faults.append(Fault(name, f"'{shown}' has bytes that are not UTF-8", "text in UTF-8"))
-            elif not text and name in NAMES:
-                faults.append(Fault(name, "is empty", "a name or a path; '.' is the current folder"))
+                faults.append(Fault(where, f"'{shown}' has bytes that are not UTF-8", "text in UTF-8"))
+            elif not text and parameter.default != "" and parameter.name not in TELL_THEMSELVES:
+                faults.append(Fault(where, "is empty", "a path, a name or another value; '.' is the current folder"))
     raise_faults(UsageError, "arguments", faults, "Nothing was started.")
 
 

@@ -60,9 +60,14 @@ def report(
     with reported_errors(as_json):
         from isogloss.datasets import load
         from isogloss.evaluation.language_report import report as write_report
+        from isogloss.evaluation.language_report.writing import REPORT
+        from isogloss.files import refuse_occupied
+        from isogloss.models.bundled import BUNDLED
         from isogloss.models.retriever import Retriever
 
         settings = with_overrides(ReportSettings(), overrides)
+        inputs: list[str | Path] = [data, *runs, *(baseline or ()), *([model] if model and model != BUNDLED else [])]
+        refuse_occupied(out, overwrite=overwrite, kind=REPORT, inputs=inputs)
         found = write_report(
             list(runs),
             load(data),

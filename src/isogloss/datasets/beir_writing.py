@@ -10,7 +10,7 @@ from isogloss.files import FolderKind, atomic_folder, write_jsonl, write_text
 from isogloss.files.trec import QRELS_HEADER
 from isogloss.records import EvalSet, Text
 
-BEIR = FolderKind("a set", "corpus.jsonl", ("queries.jsonl", "qrels"))
+BEIR = FolderKind("a set", "corpus.jsonl", ("queries.jsonl", "qrels/*.tsv"))
 
 
 def write_beir(

@@ -103,7 +103,7 @@ def _find(
     name = str(name_or_path)
     with file_errors(path, "read"):
         if path.exists():
-            return [path], ""
+            return [path if path.is_dir() else check_file(path)], ""
         local = shipped_folder(name) or _in_data_folder(name)
         if local is None and path.name != name and path.parent.is_dir():
             check_file(path)  # says what is there instead

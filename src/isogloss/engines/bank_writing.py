@@ -26,11 +26,12 @@ from isogloss.engines.bank_shards import (
     read_records,
 )
 from isogloss.errors import DataError, Fault, FileError, UsageError, raise_faults
-from isogloss.files import is_leftover, remove_leftovers
+from isogloss.files import is_leftover, refuse_unmakeable, remove_leftovers
 from isogloss.progress import encoding_bar
 from isogloss.records import Text
 
 SHARD_SIZE = 8192
+APPENDING = "with --append (in Python append=True)"
 
 
 @dataclass
@@ -117,6 +118,7 @@ def encode_bank(
     place = Path(path)
     manifest = _prepare(place, fingerprint, dtype, resume=resume, append=append)
     kept = manifest.appending_from or 0
+    _refuse_unmakeable(place, manifest)
     checker = _Checker(_ids(place, manifest.shards[:kept]), place)
     if isinstance(texts, Sequence):
         checker.check_all(texts)
@@ -141,20 +143,26 @@ def encode_bank(
 
 def check_target(path: str | Path, *, fingerprint: Mapping[str, str], dtype: str, append: bool = False) -> None:
     """Raises what `encode_bank` would raise because of what is at `path`; writes nothing."""
-    _prepare(Path(path), fingerprint, dtype, resume=True, append=append)
+    _refuse_unmakeable(Path(path), _prepare(Path(path), fingerprint, dtype, resume=True, append=append))
+
+
+def _refuse_unmakeable(place: Path, manifest: Manifest) -> None:
+    """Raises what the first shard would, long before it; a finished bank may lie where nobody writes."""
+    if not manifest.complete or manifest.appending_from is not None:
+        refuse_unmakeable(place)
 
 
 def _prepare(place: Path, parts: Mapping[str, str], dtype: str, *, resume: bool, append: bool) -> Manifest:
     """The manifest to go on with: that of the bank which is there, if it fits, or a new one."""
     if not (place / MANIFEST_NAME).is_file():
-        if place.exists() and (not place.is_dir() or not _only_begun(place)):
+        if place.is_dir() and not _only_begun(place):
             raise FileError(f"{place} exists and is no bank", next_step="Give another folder for the bank.")
         if append:
             raise FileError(f"{place} has no bank to append to", next_step="Leave append out to make one.")
         return Manifest(dict(parts), dtype)
     manifest = read_manifest(place)
     if not resume and not append:
-        raise FileError(f"{place} has a bank already", next_step="Give another folder, or resume=True or append=True.")
+        raise FileError(f"{place} has a bank already", next_step=f"Give another folder, or add passages {APPENDING}.")
     manifest.require(parts, place)
     if manifest.dtype != dtype:
         raise UsageError(
@@ -163,11 +171,11 @@ def _prepare(place: Path, parts: Mapping[str, str], dtype: str, *, resume: bool,
     if append and manifest.appending_from is None:
         if not manifest.complete:
             raise DataError(
-                f"{place} is unfinished", next_step="Finish it first: encode its own texts with resume=True."
+                f"{place} is unfinished", next_step="Finish it first: encode its own texts into it, without appending."
             )
         manifest.appending_from = len(manifest.shards)
     elif not append and manifest.appending_from is not None:
-        raise DataError(f"{place} has an unfinished append", next_step="Finish it: the same texts with append=True.")
+        raise DataError(f"{place} has an unfinished append", next_step=f"Finish it: the same texts {APPENDING}.")
     return manifest
 
 
@@ -203,7 +211,7 @@ def _jobs(
         if finished:
             raise DataError(
                 f"{place} is finished and holds fewer texts than were given: {manifest.rows}",
-                next_step="Add only the new passages, with append=True, or give another folder.",
+                next_step=f"Add only the new passages, {APPENDING}, or give another folder.",
             )
         yield job
 
@@ -225,7 +233,7 @@ def _require_same_shard(shard: Shard, digest: str, rows: int, place: Path) -> No
         raise DataError(
             f"{place} holds other texts than these",
             faults=[Fault(f"shard {shard.name}", f"has {shard.rows} passages, other than the {rows} given for it")],
-            next_step="Give another folder, the same texts in the same order, or append=True for new passages.",
+            next_step=f"Give another folder, the same texts in the same order, or only new passages {APPENDING}.",
         )
 
 

@@ -27,7 +27,8 @@ from isogloss.records import EvalSet, Run
 
 REPORT = "matrix.md"
 BASELINE = "bm25"
-EVALUATION = FolderKind("an evaluation", SCORES, (RUNS, PER_QUERY, REPORT, BASELINE))
+_FILES = (f"{RUNS}/*.trec.gz", f"{PER_QUERY}/*.json.gz", REPORT)
+EVALUATION = FolderKind("an evaluation", SCORES, (*_FILES, *(f"{BASELINE}/{name}" for name in (SCORES, *_FILES))))
 
 
 def evaluate(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from isogloss.errors import DataError, Fault, FileError, did_you_mean, raise_faults
-from isogloss.files.system import file_errors
+from isogloss.files.system import file_errors, what_is
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -23,7 +23,7 @@ def check_file(path: str | os.PathLike[str]) -> Path:
     """Returns `path` if it is a file.
 
     Raises:
-        FileError: If there is nothing, or a folder.
+        FileError: If there is nothing, a folder, or what can be read once only.
     """
     place = Path(path)
     with file_errors(place, "read"):
@@ -31,6 +31,8 @@ def check_file(path: str | os.PathLike[str]) -> Path:
             raise FileError(f"cannot read {place}: it is a folder", next_step="Give the path of a file inside it.")
         if not place.exists():
             raise _missing(place)
+        if not place.is_file():
+            raise _passing(place)
     return place
 
 
@@ -42,14 +44,28 @@ def check_folder(path: str | os.PathLike[str]) -> Path:
     """
     place = Path(path)
     with file_errors(place, "read"):
-        if place.exists() and not place.is_dir():
+        if place.exists() and not place.is_file() and not place.is_dir():
+            raise _passing(place)
+        if place.is_file():
             raise FileError(f"cannot read {place}: it is a file", next_step="Give the path of a folder.")
         if not place.exists():
             raise _missing(place)
     return place
 
 
+def _passing(place: Path) -> FileError:
+    """What is neither a file nor a folder: files are looked into, and then read, more than once."""
+    return FileError(
+        f"cannot read {place}: it is {what_is(place)}, whose content passes once",
+        next_step="Write the content to a file first, and give the path of that.",
+    )
+
+
 def _missing(place: Path) -> FileError:
+    if place.is_symlink():
+        target = Path(os.path.realpath(place))
+        lost = "a loop of links" if target.is_symlink() else f"a link to {target}, where nothing is"
+        return FileError(f"cannot read {place}: it is {lost}", next_step=f"See where it leads: ls -l '{place}'")
     known = next(parent for parent in place.absolute().parents if parent.is_dir())
     hint = ""
     if known == place.absolute().parent:

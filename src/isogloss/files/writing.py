@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from isogloss.errors import DataError, Fault, FileError
-from isogloss.files.system import file_errors
+from isogloss.files.system import PARTIAL, file_errors, what_is
 
-_PARTIAL = ".partial-"
+SHOWN_FILES = 5
 
 
 @dataclass(frozen=True)
@@ -30,24 +30,25 @@ class FolderKind:
     Attributes:
         name: What it is called, with its article.
         marker: A file that it always has.
-        holds: Everything else that it may have at its top, as patterns of names; empty where that is not known.
+        holds: All its other files, as patterns of their paths in it, where `*` stands for folders too.
     """
 
     name: str
     marker: str
-    holds: tuple[str, ...] = ()
+    holds: tuple[str, ...]
 
     def foreign(self, place: Path) -> list[str]:
-        """Names in a folder that are none of this kind."""
+        """The files in a folder that are none of this kind."""
         known = (self.marker, *self.holds)
+        files = (path.relative_to(place) for path in place.rglob("*") if path.is_symlink() or not path.is_dir())
         return sorted(
-            entry.name
-            for entry in place.iterdir()
-            if self.holds and not is_leftover(entry) and not any(fnmatch(entry.name, one) for one in known)
+            str(file)
+            for file in files
+            if not any(map(is_leftover, file.parts)) and not any(fnmatch(file.as_posix(), one) for one in known)
         )
 
 
-def _beside(place: Path, kind: str = _PARTIAL) -> Path:
+def _beside(place: Path, kind: str = PARTIAL) -> Path:
     """A free name in the same folder; the ending stays, since NumPy and others add or choose by it."""
     return place.with_name(f"{kind}{secrets.token_hex(4)}-{place.name}")
 
@@ -108,7 +109,7 @@ def atomic_folder(
         FileError: If the system refuses, or `path` holds something and `overwrite` is false, or something else.
     """
     place = Path(os.path.realpath(path))
-    refuse_occupied(path, overwrite=overwrite, kind=kind)
+    _refuse_taken(path, overwrite=overwrite, kind=kind)
     partial = _beside(place)
     with file_errors(path, "write"):
         try:
@@ -119,7 +120,7 @@ def atomic_folder(
                 if file.is_file():
                     file.chmod(usual)  # some libraries write files that nobody else may read
                     _settle(file)
-            refuse_occupied(path, overwrite=overwrite, kind=kind)
+            _refuse_taken(path, overwrite=overwrite, kind=kind)
             _swap(partial, place)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -127,7 +128,7 @@ def atomic_folder(
 
 def is_leftover(path: str | os.PathLike[str]) -> bool:
     """Whether a writer that was killed, or that still runs, made this file or folder; by its name."""
-    return Path(path).name.startswith(_PARTIAL)
+    return Path(path).name.startswith(PARTIAL)
 
 
 def remove_leftovers(folder: str | os.PathLike[str], name: str = "") -> None:
@@ -138,38 +139,99 @@ def remove_leftovers(folder: str | os.PathLike[str], name: str = "") -> None:
         name: Only what would have become this file or folder.
     """
     ending = f"{'?' * 8}-{glob.escape(name)}" if name else "*"
-    for leftover in Path(folder).glob(f"{_PARTIAL}{ending}"):
+    for leftover in Path(folder).glob(f"{PARTIAL}{ending}"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
 
 
-def refuse_occupied(path: str | os.PathLike[str], *, overwrite: bool = False, kind: FolderKind | None = None) -> None:
+def refuse_occupied(
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    kind: FolderKind | None = None,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+) -> None:
     """Checks that a folder can be made at `path`: nothing is there, or an empty folder, or it may be replaced.
 
-    The current folder and those that hold it are never replaced, and with a `kind` nothing that is not of it.
+    The current folder and those that hold it are never replaced, nor what the same command reads, and with a `kind`
+    nothing that is not of it.
+
+    Args:
+        path: The folder to make.
+        overwrite: Whether an existing folder may be replaced.
+        kind: The only kind of folder that may.
+        inputs: What the command reads; names that are no paths are passed over.
 
     Raises:
-        FileError: If something is there.
+        FileError: If something is there, or the system lets nobody make a folder there.
+    """
+    _refuse_taken(path, overwrite=overwrite, kind=kind)
+    _refuse_inputs(path, inputs)
+    refuse_unmakeable(path)
+
+
+def refuse_unmakeable(path: str | os.PathLike[str]) -> None:
+    """Checks that the system lets a folder be made at `path`, or be filled that is there, by making one.
+
+    Only the attempt tells: what permissions say is not what root may, or what a disk takes that is read-only.
+
+    Raises:
+        FileError: If it does not.
     """
     place = Path(os.path.realpath(path))
     with file_errors(path, "write"):
+        there = next(folder for folder in (place, *place.parents) if os.path.lexists(folder))
+        if not there.is_dir():
+            raise FileError(
+                f"cannot write {path}: {there} is {what_is(there)}, not a folder",
+                next_step="Choose another name for the folder.",
+            )
+        probe = _beside(there / (place.parts[len(there.parts)] if there != place else place.name))
+        try:
+            probe.mkdir()
+        except FileNotFoundError:  # what /proc and its like say
+            raise FileError(
+                f"cannot write {path}: {there} takes no folders", next_step="Choose another place."
+            ) from None
+        probe.rmdir()
+
+
+def _refuse_taken(path: str | os.PathLike[str], *, overwrite: bool, kind: FolderKind | None) -> None:
+    if not os.fspath(path):
+        raise FileError("cannot write '': the name of the folder is empty", next_step="Give a name for the folder.")
+    place = Path(os.path.realpath(path))
+    with file_errors(path, "write"):
         if place.exists() and not place.is_dir():
-            raise FileError(f"cannot write {path}: it is a file", next_step="Choose another name for the folder.")
-        if not place.is_dir() or not any(place.iterdir()):
+            raise FileError(
+                f"cannot write {path}: it is {what_is(place)}", next_step="Choose another name for the folder."
+            )
+        if not place.is_dir():
             return
-        if not overwrite:
+        empty = not any(place.iterdir())
+        if not empty and not overwrite:
             raise FileError(
                 f"cannot write {path}: the folder exists and is not empty",
                 next_step="Choose another folder, or remove it first.",
             )
+        # An empty one too: a folder takes the place of another, and a shell stays in the one that is gone.
         if Path(os.path.realpath(Path.cwd())).is_relative_to(place):
             raise FileError(
                 f"cannot replace {path}: it is the current folder, or holds it", next_step="Choose another folder."
             )
-        if kind is not None:
+        if kind is not None and not empty:
             _refuse_other_kinds(path, place, kind)
+
+
+def _refuse_inputs(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    place = Path(os.path.realpath(path))
+    for one in inputs:
+        if os.fspath(one) and Path(os.path.realpath(Path(one).expanduser())).is_relative_to(place) and place.exists():
+            raise FileError(
+                f"cannot replace {path}: {one}, which this command reads, is it or lies in it",
+                next_step="Choose another folder.",
+            )
 
 
 def _refuse_other_kinds(path: str | os.PathLike[str], place: Path, kind: FolderKind) -> None:
@@ -180,8 +242,9 @@ def _refuse_other_kinds(path: str | os.PathLike[str], place: Path, kind: FolderK
         )
     foreign = kind.foreign(place)
     if foreign:
+        more = f" and {len(foreign) - SHOWN_FILES} more" if len(foreign) > SHOWN_FILES else ""
         raise FileError(
-            f"cannot replace {path}: beside {kind.name} it holds {', '.join(foreign)}",
+            f"cannot replace {path}: beside {kind.name} it holds {', '.join(foreign[:SHOWN_FILES])}{more}",
             next_step="Choose another folder, or move these away.",
         )
 

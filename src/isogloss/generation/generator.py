@@ -20,12 +20,14 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from isogloss.engines.hashing import parts_digest, tensor_digest
 from isogloss.errors import ModelError, UsageError
-from isogloss.files import atomic_folder, read_json, write_json
+from isogloss.files import FolderKind, atomic_folder, read_json, write_json
 from isogloss.generation.prompts import Prompt
+from isogloss.models.folder import CHECKPOINT_FILES
 from isogloss.models.hub import resolve_model
 
 NOTE = "query_generator.json"
 FORMAT = 1
+GENERATOR = FolderKind("a query generator", NOTE, CHECKPOINT_FILES)
 IGNORED_LABEL = -100
 
 
@@ -103,7 +105,7 @@ class QueryGenerator:
         Raises:
             FileError: If it cannot be written.
         """
-        with atomic_folder(path, overwrite=overwrite) as folder:
+        with atomic_folder(path, overwrite=overwrite, kind=GENERATOR) as folder:
             self.model.save_pretrained(folder, safe_serialization=True)
             self.tokenizer.save_pretrained(folder)
             write_json(folder / NOTE, self.note())

@@ -16,7 +16,14 @@ from isogloss.records import Role
 ExportFormat = Literal["onnx", "openvino"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = ("onnx", "openvino")
 TITLE_TEMPLATE = "{title} {text}"
+MODEL_OF_RUN = "model"  # where the folder of a run has its model
 TOKENIZER_DIGESTS = "tokenizer_digests"
+# What transformers saves of a model and a tokenizer, as patterns; and what people keep beside it.
+CHECKPOINT_FILES = (
+    *("config.json", "generation_config.json", "model*.safetensors", "model*.safetensors.index.json", "README.md"),
+    *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"),
+    *("*.model", "chat_template.jinja", ".gitattributes"),
+)
 LAYOUTS = "a sentence-transformers folder (modules.json) or a transformers checkpoint (config.json)"
 
 
@@ -98,7 +105,11 @@ def read_model_folder(path: Path, name: str) -> ModelFolder:
         routes, route_names = _routes(path)
     elif not (path / "config.json").is_file():
         there = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
-        raise ModelError(f"{path} is no model folder (it has: {there})", next_step=f"Give the path of {LAYOUTS}.")
+        inside = path / MODEL_OF_RUN
+        step = f"Give the path of {LAYOUTS}."
+        if any((inside / name).is_file() for name in ("modules.json", "config.json")):
+            step = f"It is the folder of a run; its model is in it: give {inside}"
+        raise ModelError(f"{path} is no model folder (it has: {there})", next_step=step)
     _refuse_pickles(path, routes)
     return ModelFolder(
         path=path,

@@ -14,12 +14,20 @@ from isogloss.engines.hashing import text_digest, tokenizer_digest
 from isogloss.engines.protocol import Engine, SavedModule
 from isogloss.engines.truncated import TruncatedEngine
 from isogloss.files import FolderKind, atomic_folder
-from isogloss.models.folder import TOKENIZER_DIGESTS
+from isogloss.models.folder import CHECKPOINT_FILES, TOKENIZER_DIGESTS
 
 LEGACY_PACKAGE = "sentence_transformers.models"
 OLDEST_SENTENCE_TRANSFORMERS = "5.0.0"  # first with Router; releases warn of folders newer than themselves
 NOTES_FORMAT = 1
-MODEL = FolderKind("a model", "modules.json")
+MODEL = FolderKind(
+    "a model",
+    "modules.json",
+    (
+        *CHECKPOINT_FILES,
+        *("config_sentence_transformers.json", "sentence_bert_config.json", "router_config.json", "isogloss.json"),
+        *("parity.json", "[0-9]_[A-Z]*/*", "query_[0-9]_*/*", "document_[0-9]_*/*", "onnx/*", "openvino/*"),
+    ),
+)
 
 
 def write_model_folder(

@@ -4,6 +4,7 @@
 2. A bank of another model, a foreign folder and a damaged checkpoint are refused by name.
 3. A full disk is told as such, wherever it happens; what was finished stays, and the same command goes on from there.
 4. An output that is there already is never replaced unasked.
+5. An output that cannot be made is told before the work, in a dry run too; advice names what there is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +220,57 @@ def test_an_output_that_exists(world, command, code):
     write_lines(world / "rows-as-corpus.jsonl", [{"_id": "x", "text": "other text"}])
     words = {"MODEL": (world.model,), "TUNING": world.tuning}
     refused(world, *(part for word in command for part in words.get(word, (word,))), code=code)
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize("verb", ["encode", "evaluate"])
+@pytest.mark.parametrize("out", ["rows.jsonl/new", "rows.jsonl", "locked/new", "locked/deep/new"])
+def test_an_output_that_cannot_be_made(world, monkeypatch, verb, out, dry):
+    if out.startswith("locked"):
+        (world / "locked").mkdir()
+        mkdir = Path.mkdir
+
+        def locked(self: Path, *arguments: object, **options: object) -> None:
+            if "locked" in self.parts:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+            mkdir(self, *arguments, **options)
+
+        monkeypatch.setattr(Path, "mkdir", locked)
+
+    def encoding(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr("isogloss.engines.bank_writing._jobs", encoding)
+    monkeypatch.setattr(import_module("isogloss.evaluation.evaluate"), "measure_system", encoding)
+    command = {
+        "encode": ("encode", "set", "--model", world.model),
+        "evaluate": ("evaluate", world.model, "--data", "set"),
+    }[verb]
+    said = refused(world, *command, "--out", out, *dry)
+    assert "a file" in said if out.startswith("rows") else "ls -ld" in said and "locked'" in said
+    assert ".partial-" not in said
+
+
+def test_advice_names_what_the_command_line_has(world):
+    write_lines(world / "more.jsonl", [{"_id": "x", "text": "other text"}])
+    said = refused(world, "encode", "more.jsonl", "--out", "bank", "--model", world.model)
+    assert "--append" in said
+    assert "--overwrite" in refused(world, "init", "--out", "rows.jsonl")
+    (world / "mine").mkdir()
+    assert "path of a file" in refused(world, "init", "--out", "mine", "--overwrite")
+    for verb in (("export", world.model, "--out", "scores", "--onnx"), ("index", "bank", "--out", "scores")):
+        assert "overwrite" not in refused(world, *verb)
+
+
+def test_the_folder_of_a_run_names_its_model(world):
+    shutil.copytree(world.model, world / "tuned" / "model")
+    assert "give tuned/model" in refused(world, "evaluate", "tuned", "--data", "set", "--out", "new")
+
+
+def test_a_set_or_corpus_that_passes_once(world):
+    os.mkfifo(world / "pipe")
+    assert "it is a pipe" in refused(world, "encode", "pipe", "--out", "new", "--model", world.model)
+    assert "it is a pipe" in refused(world, "evaluate", world.model, "--data", "pipe", "--out", "new")
 
 
 def full_disk(*arguments: object, **options: object) -> None:

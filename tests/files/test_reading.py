@@ -3,17 +3,19 @@
 1. JSON lines come back with their line numbers; gz by suffix, a byte order mark and Windows line ends are no faults.
 2. All broken lines are told at once, with file and line; after the first nothing is yielded.
 3. A separator of Unicode inside a string ends no line.
-4. A missing file, a folder, a wrong encoding, a damaged or misnamed gz: one typed error with a next step.
+4. A missing file, a folder, a pipe, a link to nothing, a wrong encoding, a damaged or misnamed gz: one typed error
+   with a next step; of a pipe nothing is consumed.
 """
 
 from __future__ import annotations
 
 import gzip
+import os
 
 import pytest
 
 from isogloss.errors import DataError, Fault, FileError
-from isogloss.files import check_folder, open_text, read_json, read_jsonl, read_lines, write_jsonl
+from isogloss.files import check_file, check_folder, open_text, read_json, read_jsonl, read_lines, write_jsonl
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
@@ -91,6 +93,26 @@ def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path):
         check_folder(tmp_path / "x")
     with pytest.raises(FileError):
         list(read_jsonl(tmp_path / "x" / "y"))
+
+
+def test_what_passes_once_is_no_file_and_no_folder(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for read in (check_file, check_folder, read_json):
+        with pytest.raises(FileError, match="it is a pipe") as caught:
+            read(tmp_path / "pipe")
+        assert "to a file first" in caught.value.next_step
+    with pytest.raises(FileError, match="it is a device"):
+        check_folder("/dev/null")
+
+
+def test_a_link_that_leads_nowhere_is_told_as_one(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "gone").symlink_to("nowhere")
+    for name, said in (("loop", "a loop of links"), ("gone", f"a link to {tmp_path / 'nowhere'}")):
+        for check in (check_file, check_folder):
+            with pytest.raises(FileError, match=said) as caught:
+                check(tmp_path / name)
+            assert "did you mean" not in str(caught.value)
 
 
 def test_utf16_is_named(tmp_path):

@@ -200,6 +200,9 @@ def test_a_run_never_replaces_what_is_not_its_own(world):
     changed = ("--set", "train.learning_rate=0.5", "--set", "train.save_strategy=no")
     said = refused(world, "train", *world.tuning, *changed, "--out", "tuned")
     assert "another run" in said
+    (world / "tuned" / "model" / "thesis.txt").write_text("three years of work")
+    for dry in ((), ("--dry-run",)):
+        assert "beside a model it holds thesis.txt" in refused(world, "train", *world.tuning, "--out", "tuned", *dry)
 
 
 @pytest.mark.parametrize(

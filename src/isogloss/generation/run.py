@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from isogloss.errors import RecipeError, UsageError
-from isogloss.files import file_errors, write_json
+from isogloss.files import file_errors, refuse_occupied, write_json
 from isogloss.generation.best import LOG as DEVELOPMENT_LOG
 from isogloss.generation.best import KeepBest
-from isogloss.generation.generator import QueryGenerator
+from isogloss.generation.generator import GENERATOR, QueryGenerator
 from isogloss.generation.new_model import new_model, new_tokenizer
 from isogloss.generation.prompts import Prompt
 from isogloss.generation.recipe import load_generator_recipe
@@ -108,6 +108,7 @@ def train_generator(
     if announce is not None:
         announce(run.plan())
     checkpoint = find_checkpoint(folder, resume, run.digest)
+    refuse_occupied(folder / MODEL, overwrite=True, kind=GENERATOR)  # now, not when all is trained
     if dry_run:
         return run.report(folder, None)
     return run.execute(folder, checkpoint, progress=progress and sys.stderr.isatty())

@@ -17,8 +17,9 @@ import torch
 from isogloss.engines.static import StaticEngine
 from isogloss.engines.torch_tower import TorchTower, TorchTowers
 from isogloss.errors import RecipeError
-from isogloss.files import file_errors, write_json
+from isogloss.files import file_errors, refuse_occupied, write_json
 from isogloss.models.keeping import keep_of_start, refuse_other_than_static
+from isogloss.models.persistence import MODEL as MODEL_FOLDER
 from isogloss.models.retriever import Retriever
 from isogloss.models.whitening import refuse_unfit, whiten
 from isogloss.progress import progress_bar
@@ -102,6 +103,7 @@ def train(
     for line in run.plan.lines():
         say(line)
     checkpoint = find_checkpoint(folder, resume, run.digest)
+    refuse_occupied(folder / MODEL, overwrite=True, kind=MODEL_FOLDER)  # now, not when all is trained
     if dry_run:
         return TrainReport(folder, None, run.plan)
     shown = progress and sys.stderr.isatty()
